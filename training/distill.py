@@ -2,6 +2,7 @@
 
     python distill.py RUN VIEWS projection.npy --start start.npz                  # stop with Ctrl-C, continue any time
     python distill.py END VIEWS projection.npy --start RUN/last.pt --decay 900    # 900 steps, then finished
+    python distill.py END VIEWS projection.npy --start RUN/last.pt --minutes 60   # as many steps as an hour allows
 
 Two workers of one thread each compute half a batch; that was 1.5 to 10 times as fast as one process with two threads,
 most of all beside other work.
@@ -14,7 +15,6 @@ import json
 import os
 import signal
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import checkpoints
@@ -24,48 +24,12 @@ import torch.distributed as dist
 import torch.multiprocessing
 from figures import measure
 from muon import Muon
-from student import Student, as_input, recalibrate
+from student import Operations, Student, as_input, recalibrate
 from torch.nn import functional
+from views import Views
 
 RELATIONS = 4.0
 """Weight of the relations of a batch beside the cosine to the teacher."""
-
-
-@dataclass
-class Views:
-    """Random views of all shards of a folder; shards that appear later are taken up, the least used first."""
-
-    folder: Path
-    projection: np.ndarray
-    random: np.random.Generator
-    shards: dict[str, tuple[np.ndarray, torch.Tensor]] = field(default_factory=dict)
-    uses: dict[str, float] = field(default_factory=dict)
-    looked: float = 0.0
-
-    def batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw views and their targets of unit length."""
-        self._look()
-        names = list(self.shards)
-        weights = 1 / (0.25 + np.array([self.uses[name] for name in names]))
-        images, targets = [], []
-        for number in self.random.choice(len(names), 8, p=weights / weights.sum()):
-            views, vectors = self.shards[names[number]]
-            rows = np.sort(self.random.integers(0, len(views), size // 8))
-            images.append(views[rows])
-            targets.append(vectors[rows])
-            self.uses[names[number]] += len(rows) / len(views)
-        return as_input(np.concatenate(images)), torch.cat(targets)
-
-    def _look(self) -> None:
-        if time.monotonic() - self.looked < 30:
-            return
-        self.looked = time.monotonic()
-        for path in sorted(self.folder.glob("*.x.npy")):
-            name = path.name.removesuffix(".x.npy")
-            if name not in self.shards:
-                vectors = np.load(path.with_name(f"{name}.v.npy")).astype(np.float32) @ self.projection
-                self.shards[name] = np.load(path, mmap_mode="r"), functional.normalize(torch.from_numpy(vectors))
-                self.uses[name] = 0.0
 
 
 class Trainer:
@@ -75,8 +39,8 @@ class Trainer:
         self.options, self.rank = options, dist.get_rank()
         last = options.run / "last.pt"
         self.state = checkpoints.load(last if last.exists() else options.start)
-        self.first_step = checkpoints.load(options.start).step
-        self.student = Student().to(memory_format=torch.channels_last)
+        self.first_step, self.begun = checkpoints.load(options.start).step, time.monotonic()
+        self.student = Student(operations=operations(options)).to(memory_format=torch.channels_last)
         self.student.load_state_dict(self.state.weights)
         kernels = [p for p in self.student.parameters() if p.ndim == 4 and p.shape[1] != 3]
         others = [p for p in self.student.parameters() if p.ndim != 4 or p.shape[1] == 3]
@@ -90,18 +54,28 @@ class Trainer:
             self.adam.load_state_dict(self.state.optimiser)
             self.muon.state[:] = self.state.momentum
         random = np.random.default_rng([self.rank, self.state.step])
-        self.views = Views(options.views, np.load(options.projection), random)
-        self.steps_here = 0
+        projection = np.load(options.projection)
+        self.views = Views(options.views, projection, random, mild=options.mild, near=options.near)
+        self.steps_here, self.left = 0, 1.0
+
+    def measure_left(self) -> None:
+        """Set the part of a decay that is still ahead, equal on all workers; 1 in a run at the constant rate."""
+        if self.options.minutes:
+            done = (time.monotonic() - self.begun) / (60 * self.options.minutes)
+        else:
+            done = (self.state.step - self.first_step) / self.options.decay if self.options.decay else 0.0
+        left = torch.tensor([max(0.0, 1 - done)])
+        dist.broadcast(left, 0)
+        self.left = float(left)
+        self.views.mild_share = min(1.0, 0.5 + (1 - self.left) / 1.2)  # all views, from 60 % of a decay on
 
     def share_of_rate(self) -> float:
         """Return the part of the learning rate of this step."""
-        warm = min(1.0, (self.steps_here + 1) / 30)
-        if not self.options.decay:
-            return warm
-        return warm * max(0.0, 1 - (self.state.step - self.first_step) / self.options.decay)
+        return min(1.0, (self.steps_here + 1) / 30) * self.options.share * self.left
 
     def step(self) -> tuple[float, float]:
         """Take one step; return the mean cosine to the teacher and the relations' loss."""
+        self.measure_left()
         images, targets = self.views.batch(self.options.batch // dist.get_world_size())
         self.student.train()
         with torch.autocast("cpu", torch.bfloat16):
@@ -139,7 +113,7 @@ class Trainer:
 
     @torch.no_grad()
     def _average_weights(self) -> None:
-        longest = 0.98 if self.options.decay else 0.995
+        longest = 0.98 if self.options.decay or self.options.minutes else 0.995
         keep = min(longest, (1 + self.steps_here) / (10 + self.steps_here))
         for name, value in self.student.state_dict().items():
             if value.is_floating_point():
@@ -155,7 +129,7 @@ class Trainer:
         """Measure the averaged weights on held-out people."""
         student = Student().to(memory_format=torch.channels_last)
         student.load_state_dict(self.state.averages)
-        recalibrate(student, (self.views.batch(128)[0] for _ in range(8)))
+        recalibrate(student, (self.views.random_batch(128) for _ in range(8)))
         with np.load(self.options.held_out) as held:
             targets = functional.normalize(torch.from_numpy(held["vectors"] @ self.views.projection))
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -163,6 +137,15 @@ class Trainer:
             vectors = functional.normalize(torch.cat(parts))
             cosine = round(float((vectors * targets).sum(1).mean()), 4)
             return {"cosine": cosine, **measure(vectors.numpy(), held["sets"], held["people"])}
+
+
+def operations(options: argparse.Namespace) -> Operations | None:
+    """Return compiled operations if asked for; only then is a compiler needed."""
+    if not options.fused:
+        return None
+    from fused import FusedOperations
+
+    return FusedOperations()
 
 
 def work(rank: int, options: argparse.Namespace) -> None:
@@ -176,7 +159,7 @@ def work(rank: int, options: argparse.Namespace) -> None:
     trainer, begun = Trainer(options), time.monotonic()
     saved = measured = begun
     before = trainer.state.hours
-    while not (options.decay and trainer.share_of_rate() <= 0):
+    while trainer.left > 0:
         cosine, relations = trainer.step()
         now = time.monotonic()
         trainer.state.hours = before + (now - begun) / 3600
@@ -208,7 +191,14 @@ def is_stopped(stopped: list[bool], step: int) -> bool:
 def note(trainer: Trainer) -> None:
     """Append the figures to results.jsonl."""
     state = trainer.state
-    row = {"step": state.step, "images": state.images, "hours": round(state.hours, 3), **trainer.figures()}
+    share = round(trainer.options.share * trainer.left, 4)
+    row = {
+        "step": state.step,
+        "images": state.images,
+        "hours": round(state.hours, 3),
+        "share": share,
+        **trainer.figures(),
+    }
     print(row, flush=True)
     with (trainer.options.run / "results.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
@@ -223,6 +213,11 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True, help="a checkpoint; last.pt of RUN is preferred")
     parser.add_argument("--held-out", type=Path, default=Path("held-out.npz"), help="as prepare.py writes it")
     parser.add_argument("--decay", type=int, default=0, help="steps in which the rate falls to zero")
+    parser.add_argument("--minutes", type=float, default=0, help="minutes in which the rate falls to zero")
+    parser.add_argument("--share", type=float, default=1.0, help="part of the rates at the beginning")
+    parser.add_argument("--mild", type=Path, help="views with little change, half of them at first and all at the end")
+    parser.add_argument("--near", type=float, default=0.0, help="share of groups of views that resemble each other")
+    parser.add_argument("--fused", action="store_true", help="compiled operations, 1.3 times as fast; needs ninja")
     parser.add_argument("--rate", type=float, default=0.01, help="relative change of a kernel per step")
     parser.add_argument("--adam-rate", type=float, default=1e-3, help="rate of all other weights")
     parser.add_argument("--batch", type=int, default=128)

@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("views", type=Path)
     parser.add_argument("projection", type=Path)
     parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--keep-last", action="store_true", help="MODEL gives vectors of this projection: fit nothing")
     options = parser.parse_args()
     model = ModelFolder.open(options.model)
     views = np.load(options.views / "0000.x.npy", mmap_mode="r")
@@ -54,7 +55,8 @@ def main() -> None:
     targets = functional.normalize(torch.from_numpy(vectors @ np.load(options.projection)))
     student = Student().to(memory_format=torch.channels_last)
     unfold(student, read_net(model.prototxt, model.caffemodel).weights, as_input(views[:384]))
-    fit_bottleneck(student, views, targets)
+    if not options.keep_last:
+        fit_bottleneck(student, views, targets)
     state = {name: value.clone() for name, value in student.state_dict().items()}
     checkpoints.save(checkpoints.State(state, dict(state)), options.checkpoint)
 

@@ -18,8 +18,23 @@ MOMENTUM = 0.05
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
+class Operations:
+    """What follows a convolution; `fused.FusedOperations` does it in fewer passes."""
+
+    def normalise(self, norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
+        """Normalise, then ReLU."""
+        return functional.relu_(norm(x))
+
+    def add(self, x: torch.Tensor, update: torch.Tensor, weight: float, *, relu: bool) -> torch.Tensor:
+        """Return x + weight * update, with ReLU if asked for."""
+        x = x + weight * update
+        return functional.relu_(x) if relu else x
+
+
 class Unit(nn.Module):
     """Convolution, batch normalisation, ReLU."""
+
+    operations = Operations()
 
     def __init__(self, name: str, inputs: int, outputs: int, stride: int = 1, *, padded: bool = True) -> None:
         super().__init__()
@@ -32,7 +47,7 @@ class Unit(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, inputs, H, W) to (n, outputs, h, w)."""
-        return functional.relu_(self.norm(self.convolution(x)))
+        return self.operations.normalise(self.norm, self.convolution(x))
 
 
 class Branches(nn.Module):
@@ -63,6 +78,8 @@ class Branches(nn.Module):
 class Residual(nn.Module):
     """x + scale * (branches, brought to the channels of x), then ReLU."""
 
+    operations = Operations()
+
     def __init__(
         self, name: str, channels: int, rows: Rows, scale: _Scale, weight: float, *, relu: bool = True
     ) -> None:
@@ -73,8 +90,7 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, channels, H, W) to the same shape."""
-        x = x + self.weight * self.up(self.branches(x))
-        return functional.relu_(x) if self.relu else x
+        return self.operations.add(x, self.up(self.branches(x)), self.weight, relu=self.relu)
 
 
 class _Scale:
@@ -90,7 +106,7 @@ class _Scale:
 class Student(nn.Module):
     """(n, 3, 112, 112) standardised RGB to (n, size), not yet of unit length."""
 
-    def __init__(self, *, width: float = 0.34, size: int = 128) -> None:
+    def __init__(self, *, width: float = 0.34, size: int = 128, operations: Operations | None = None) -> None:
         super().__init__()
         scale, channels, layers = _Scale(width), 3, []
         for name, outputs, stride, padding in STEM:
@@ -109,6 +125,9 @@ class Student(nn.Module):
         layers.append(Residual("Block8_6", channels, BLOCK8, scale, 1.0, relu=False))
         self.layers = nn.Sequential(*layers)
         self.bottleneck = nn.Linear(channels, size)
+        if operations:
+            for module in [*self.units(), *self.residuals()]:
+                module.operations = operations
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the averages over places, (n, channels)."""
