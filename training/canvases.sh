@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # canvases.sh FACES CANVASES YUNET EXCLUDE: cut the canvases of all sets of the recipe, two at a time.
-# FACES holds a folder per set; EXCLUDE holds lists of files not to learn from, SET.txt.
+# FACES holds a folder per set (of Caltech's, only the whole photos, not its folders train and test); EXCLUDE holds lists of files not to learn from, SET.txt.
 set -euo pipefail
 faces=$1 canvases=$2 yunet=$3 exclude=$4 here=$(cd "$(dirname "$0")" && pwd)
 export OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1

@@ -1,7 +1,7 @@
 """Faster operations of the student for training in bfloat16: normalisation and residuals in one pass each.
 
 PyTorch runs normalisation, ReLU and their gradients one after another, each over the whole batch. Fused, forward and
-backward take 1.3 times as many images a second on one core. Needs a compiler, `ninja`, and a processor with AVX-512 and
+backward take 1.2 times as many images a second on one core. Needs a compiler, `ninja`, and a processor with AVX-512 and
 bfloat16.
 """
 
