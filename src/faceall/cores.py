@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-_MEMBERSHIP, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+from faceall.control_groups import GROUPS, MEMBERSHIP, smallest_limit, words
 
 
 def available_cores() -> int:
@@ -28,7 +27,7 @@ def allowed_cores() -> int:
     return os.cpu_count() or 1
 
 
-def cores_of_quota(membership: Path = _MEMBERSHIP, groups: Path = _GROUPS) -> float | None:
+def cores_of_quota(membership: Path = MEMBERSHIP, groups: Path = GROUPS) -> float | None:
     """Return how many cores of time the control groups of this process grant it; None without a limit.
 
     Parameters
@@ -42,43 +41,17 @@ def cores_of_quota(membership: Path = _MEMBERSHIP, groups: Path = _GROUPS) -> fl
     ----------
     Linux kernel documentation: Control Group v2, cpu.max; CFS Bandwidth Control, cpu.cfs_quota_us.
     """
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return None
-    quotas: list[float] = []
-    for line in lines:
-        _, _, controllers_and_path = line.partition(":")
-        controllers, _, path = controllers_and_path.partition(":")
-        if not controllers:
-            quotas += _quotas(groups, path, _quota_of_v2)
-        elif "cpu" in controllers.split(","):
-            quotas += _quotas(groups / "cpu", path, _quota_of_v1)
-    return min(quotas, default=None)
-
-
-def _quotas(mount: Path, path: str, read: Callable[[Path], float | None]) -> list[float]:
-    """Return the quotas of a group and of those above it; inside a container the mount is the group itself."""
-    parts = Path(path.lstrip("/")).parts
-    folders = [mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1) if ".." not in parts]
-    return [quota for folder in folders or [mount] if (quota := read(folder)) is not None]
-
-
-def _quota_of_v2(folder: Path) -> float | None:
-    quota, period, *_ = [*_words(folder / "cpu.max"), "", ""]
-    return _ratio(quota, period)
+    return smallest_limit("cpu", _quota_of_v1, _quota_of_v2, membership, groups)
 
 
 def _quota_of_v1(folder: Path) -> float | None:
-    quota, period = (_words(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+    quota, period = (words(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
     return _ratio((quota or [""])[0], (period or [""])[0])
 
 
-def _words(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return []
+def _quota_of_v2(folder: Path) -> float | None:
+    quota, period, *_ = [*words(folder / "cpu.max"), "", ""]
+    return _ratio(quota, period)
 
 
 def _ratio(quota: str, period: str) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from faceall.analysis.analyser import (
     AnalysedImage,
@@ -215,7 +215,7 @@ class Gallery:
         unnamed: bool = False,
         strict: bool = False,
         min_face: float | None = None,
-        workers: Workers | None = None,
+        workers: Workers | Literal["auto"] | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> list[PhotoResult]:
@@ -242,8 +242,10 @@ class Gallery:
         min_face : float, optional
             Side in pixels of the smallest face to search for, at least 12. By default it follows the photo: 20 pixels,
             or a sixtieth of the shorter side in photos where that is more. It is stored with each photo.
-        workers : Workers, optional
-            Processes that analyse the photos, on this or other machines; by default this process.
+        workers : Workers or "auto", optional
+            Processes that analyse the photos, on this or other machines; by default this process. With "auto" processes
+            of this machine if they are faster: for a thousand small photos and more. A script that uses processes needs
+            ``if __name__ == "__main__":``.
         progress : callable, optional
             Called from time to time with the number of processed files and the total.
         stop : threading.Event, optional
@@ -278,7 +280,7 @@ class Gallery:
         unnamed: bool = False,
         strict: bool = False,
         min_face: float | None = None,
-        workers: Workers | None = None,
+        workers: Workers | Literal["auto"] | None = None,
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> Registration:

@@ -49,7 +49,13 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 @click.option("--unnamed", is_flag=True, help="Use no names, and remove names that came from paths; faces stay.")
 @click.option("--strict", is_flag=True, help="Refuse photos with a small, blurred, turned or cut-off primary face.")
 @min_face_option
-@click.option("--workers", metavar="N|ray", help="Analyse photos in N processes, or on a Ray cluster: RAY_ADDRESS.")
+@click.option(
+    "--workers",
+    metavar="N|auto|ray",
+    default="auto",
+    show_default=True,
+    help="Analyse photos in N processes, in several if that is faster, or on a Ray cluster (RAY_ADDRESS).",
+)
 @model_option
 @detector_option
 @gallery_option
@@ -62,7 +68,7 @@ def register(
     unnamed: bool,
     strict: bool,
     min_face: int | None,
-    workers: str | None,
+    workers: str,
     model: str | None,
     detector: str | None,
     gallery: Path | None,
@@ -118,9 +124,11 @@ def register(
         raise click.exceptions.Exit(MISTAKE)
 
 
-def _make_workers(workers: str | None) -> Any:
+def _make_workers(workers: str) -> Any:
     """Return the workers that analyse photos; None for this process."""
-    if workers is None:
+    if workers == "auto":
+        return workers
+    if workers == "1":
         return None
     if workers == "ray":
         from faceall.gallery.registration.ray_workers import ray_workers
@@ -129,7 +137,7 @@ def _make_workers(workers: str | None) -> Any:
     from faceall.gallery.registration.local_workers import local_workers
 
     if not workers.isdecimal():
-        raise click.UsageError(f"--workers {workers}: expected a number of processes, or ray")
+        raise click.UsageError(f"--workers {workers}: expected a number of processes, auto or ray")
     return local_workers(int(workers))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from faceall.analysis import Analyser
@@ -38,8 +38,9 @@ class RegistrationOptions:
         Refuse photos whose primary face is poor.
     min_face : float or None
         Side in pixels of the smallest face to search for; None: it follows the photo.
-    workers : Workers or None
-        Processes that analyse the photos; None for this process.
+    workers : Workers, "auto" or None
+        Processes that analyse the photos; None for this process, "auto" for processes of this machine if they are
+        faster.
     progress : callable or None
         Called now and then.
     stop : threading.Event or None
@@ -49,6 +50,6 @@ class RegistrationOptions:
     reassign: bool = False
     strict: bool = False
     min_face: float | None = None
-    workers: Workers | None = None
+    workers: Workers | Literal["auto"] | None = None
     progress: Progress | None = None
     stop: Event | None = None

@@ -19,6 +19,7 @@ from faceall.gallery.context import Context
 from faceall.gallery.metadata.matching import name_faces
 from faceall.gallery.naming import Candidate, names_two_people
 from faceall.gallery.records import FileInfo, PhotoResult, UpcomingFile
+from faceall.gallery.registration.automatic_workers import workers_for
 from faceall.gallery.registration.batch_analysis import BatchAnalyzer, Timings, batches
 from faceall.gallery.registration.commits import Commits
 from faceall.gallery.registration.folder_names import FolderName, FolderNames
@@ -97,9 +98,9 @@ class Registration(Iterator[PhotoResult]):
 
     def _run(self) -> Iterator[PhotoResult]:
         readers = ThreadPoolExecutor(_READERS, "faceall-read")
-        workers = self._options.workers
         try:
             yield from self._report(self._errors)
+            workers = self._workers()
             committed = time.monotonic()
             for _ in self._analyse_here(readers) if workers is None else self._analyse_by(workers):
                 waited = time.monotonic() - committed
@@ -119,6 +120,12 @@ class Registration(Iterator[PhotoResult]):
         finally:
             self._commits.close()
             readers.shutdown(wait=False, cancel_futures=True)
+
+    def _workers(self) -> Workers | None:
+        """Return the workers that were given, or those that make this registration faster."""
+        if self._options.workers == "auto":
+            return workers_for(self._candidates, self._scanner, self._analyser)
+        return self._options.workers
 
     def _report(self, results: Sequence[PhotoResult]) -> Iterator[PhotoResult]:
         self._done += len(results)

@@ -69,6 +69,10 @@ class Scanner:
         while waiting:
             yield waiting.popleft()[1].result()
 
+    def is_new(self, candidate: Candidate) -> bool:
+        """Whether a file is a photo whose content is not known."""
+        return self.scan(candidate).image is not None
+
     def _plan(self, candidate: Candidate) -> tuple[Callable[[], ScannedFile], int]:
         """Return how to scan a file, and how many bytes that may take; 0 if it need not be read."""
         try:

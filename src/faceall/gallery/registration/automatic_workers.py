@@ -1,0 +1,88 @@
+"""Decide whether processes of this machine analyse the photos of a registration.
+
+Threads of one process share Python's lock, which small photos hold for half of their time; large ones hardly need it.
+Processes have to start and load the models, and each takes memory.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from faceall.analysis import Analyser
+from faceall.cores import available_cores
+from faceall.free_memory import free_memory
+from faceall.gallery.naming import Candidate
+from faceall.gallery.registration.scan import Scanner
+
+if TYPE_CHECKING:
+    from faceall.gallery.registration.workers import TeamWorkers
+
+ENOUGH = 1000  # new photos from which processes are faster, with their start
+_SMALL = 256 << 10  # bytes of a photo whose analysis is limited by Python's lock
+_SAMPLE = 48  # files
+_MOST = 4  # workers: one process stores the results of so many
+_MEMORY = 1 << 30  # bytes that have to be free for each worker, twice what it takes
+
+
+def workers_for(candidates: Sequence[Candidate], scanner: Scanner, analyser: Analyser) -> TeamWorkers | None:
+    """Return workers if they make a registration faster, judged by a sample of its files.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        The files.
+    scanner : Scanner
+        Knows which of them need no analysis.
+    analyser : Analyser
+        What analyses them.
+
+    Returns
+    -------
+    TeamWorkers or None
+        None if this process had better do it.
+    """
+    if len(candidates) < ENOUGH or analyser.has_own_detector:
+        return None
+    count = _possible_workers()
+    if count < 2 or not _are_many_small(candidates, scanner):
+        return None
+    from faceall.gallery.registration.local_workers import local_workers
+
+    return local_workers(count)
+
+
+def _possible_workers() -> int:
+    """Return how many processes this machine has cores and memory for; 0 if they cannot be started."""
+    memory = free_memory()
+    count = min(_MOST, available_cores(), _MOST if memory is None else memory // _MEMORY)
+    if count < 2 or getattr(sys, "frozen", False):  # a frozen program would start itself again
+        return 0
+    try:
+        from faceall.processes import ProcessTeam
+
+        ProcessTeam(1).close()
+    except (OSError, ImportError, NotImplementedError):  # without semaphores, such as in a container without /dev/shm
+        return 0
+    return count
+
+
+def _are_many_small(candidates: Sequence[Candidate], scanner: Scanner) -> bool:
+    """Whether enough files of a sample have to be analysed, and most of those are small."""
+    sample = candidates[:: -(-len(candidates) // _SAMPLE)]
+    unread = [file.candidate for file in scanner.look_up(sample) if file.result is None]
+    if not unread or statistics.median(_size(one) for one in unread) > _SMALL:
+        return False
+    new = sum(scanner.is_new(candidate) for candidate in unread)
+    return len(candidates) * new / len(sample) >= ENOUGH
+
+
+def _size(candidate: Candidate) -> int:
+    """Return the size of a file in bytes; 0 if it has gone."""
+    try:
+        return os.stat(candidate.path).st_size
+    except OSError:
+        return 0
