@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
+
+from apart import AbsentError, Run
 
 from faceall.types import Image
 
 Find = Callable[[Image], int]
-Embed = Callable[[], Any]
-Made = TypeVar("Made")
 
 MIN_FACE = 20  # pixels, the smallest face where a peer has the setting
-
-
-class AbsentError(Exception):
-    """A peer, or what it needs, is not here."""
-
-
-def available(makers: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
-    """Make those peers that are here; print which are not."""
-    found: dict[str, Made] = {}
-    for name, make in makers.items():
-        with _explained(name):
-            found[name] = make()
-    return found
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Print why a peer cannot be made."""
-    try:
-        yield
-    except (ImportError, AbsentError) as error:
-        print(f"without {name}: {error}", file=sys.stderr)
 
 
 # ------------------------------------------------------------------------------------------------------- detectors
@@ -116,7 +93,7 @@ DETECTORS: dict[str, Callable[[], Find]] = {
 # ------------------------------------------------------------------------------------------------------- embedders
 
 
-def facenet_pytorch_embedder(crops: Image) -> Embed:
+def facenet_pytorch_embedder(crops: Image) -> Run:
     """Return a run of facenet-pytorch's net, with random weights (its speed does not depend on them), on crops."""
     offer_torchvision()
     import numpy as np
@@ -133,7 +110,7 @@ def facenet_pytorch_embedder(crops: Image) -> Embed:
     return run
 
 
-def face_recognition_embedder(crops: Image) -> Embed:
+def face_recognition_embedder(crops: Image) -> Run:
     """Return a run of dlib's net of face_recognition on crops (N, H, W, 3)."""
     import face_recognition as library
 

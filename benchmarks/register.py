@@ -3,8 +3,10 @@
 The large photos are made: group photos and portraits scaled up, with noise as of a sensor and up to three more faces
 pasted at random places, as JPEG with quality 90. Each size is registered into a new gallery, first with a smallest face
 of 20 pixels at every size, then with the size rule, in turns, and with --workers also with the size rule in that many
-processes, whose start counts. The processor seconds per photo tell what a busy machine hides.
-Usage: python benchmarks/register.py PORTRAIT... [--folder DIR] [--photos N] [--workers N] [--rounds N] [--json FILE]
+processes, whose start counts, or in as many as `faceall register` chooses. The processor seconds per photo tell what a
+busy machine hides.
+Usage: python benchmarks/register.py PORTRAIT... [--folder DIR] [--photos N] [--workers N|auto] [--rounds N]
+           [--json FILE]
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -32,6 +34,8 @@ SIZES = {"12 MP": (3024, 4032), "48 MP": (6048, 8064)}
 RULES = {"20 pixels": 20.0, "size rule": None}
 NOISE = 4.0  # gray values, standard deviation
 MODEL = "faceall-128"
+
+Workers: TypeAlias = int | Literal["auto"]
 
 
 def scene(portraits: list[Image], shape: tuple[int, int], number: int) -> Image:
@@ -54,13 +58,13 @@ def _filling(image: Image, height: int, width: int) -> Image:
     return np.ascontiguousarray(large[:height, :width])
 
 
-def rate(folder: Path, min_face: float | None, workers: int = 0) -> tuple[float, float]:
+def rate(folder: Path, min_face: float | None = None, workers: Workers = 1) -> tuple[float, float]:
     """Register into a new gallery, with loaded models; return photos per second, and processor seconds per photo.
 
     The embedder is the included one, whatever else is installed. The processes of `workers` load their models during
     the registration.
     """
-    team = local_workers(workers) if workers else None
+    team = workers if workers == "auto" else local_workers(workers) if workers > 1 else None
     embedder = Embedder(MODEL)
     with tempfile.TemporaryDirectory() as place, Gallery.open(Path(place) / "gallery", embedder=embedder) as gallery:
         gallery.warm_up()
@@ -69,11 +73,11 @@ def rate(folder: Path, min_face: float | None, workers: int = 0) -> tuple[float,
         return photos / (time.perf_counter() - start), (sum(os.times()[:4]) - used) / photos
 
 
-def measure(name: str, folder: Path, rounds: int, workers: int) -> dict[str, Any]:
+def measure(name: str, folder: Path, rounds: int, workers: Workers) -> dict[str, Any]:
     """Register a folder by each rule in turns; return a row of medians."""
-    ways: dict[str, tuple[float | None, int]] = {rule: (min_face, 0) for rule, min_face in RULES.items()}
-    if workers:
-        ways[f"{workers} processes"] = None, workers
+    ways: dict[str, tuple[float | None, Workers]] = {rule: (min_face, 1) for rule, min_face in RULES.items()}
+    if workers != 1:
+        ways[f"--workers {workers}"] = None, workers
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, options in ways.items():
@@ -85,12 +89,16 @@ def measure(name: str, folder: Path, rounds: int, workers: int) -> dict[str, Any
     return row
 
 
+def count_or_auto(text: str) -> Workers:
+    return "auto" if text == "auto" else int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("portraits", nargs="+", type=Path, metavar="PORTRAIT")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="Also measure the photos in this folder.")
     parser.add_argument("--photos", type=int, default=12)
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="Also measure N processes.")
+    parser.add_argument("--workers", type=count_or_auto, default=1, metavar="N|auto", help="Also measure N processes.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()

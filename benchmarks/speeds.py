@@ -1,8 +1,8 @@
 """Measure everything that the README's table of speeds states, in one run, against the libraries that are installed.
 
 Detection at several sizes, embedding, registration, searches from the shell, searches and building of an index. The
-candidates of a row run in turns and medians are compared. Peers need their own environment (see README.md); absent
-ones are named and left out.
+candidates of a row run in turns, detectors and embedders each in a process of its own, and medians are compared. Peers
+need their own environment (see README.md); absent ones are named and left out.
 Usage: python benchmarks/speeds.py --small LFW_DIR --photos PHOTO... [--million] [--rounds N] [--markdown FILE]
            [--json FILE] [--plot FILE.svg]
 """
@@ -23,14 +23,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from apart import Run, alternate_apart
 from growth import Growth, draw
 from index_vectors import clustered
 from measure import alternate, print_table, processor, write_json
-from peers import DETECTORS, MIN_FACE, Find, available, face_recognition_embedder, facenet_pytorch_embedder
+from peers import DETECTORS, MIN_FACE, Find, face_recognition_embedder, facenet_pytorch_embedder
 from register import SIZES, rate, scene
 
 from faceall import Detector, Embedder, Gallery, read_image
-from faceall.cores import available_cores
 from faceall.detect import Cascade, MtcnnDetector
 from faceall.images import write_image
 from faceall.index import FaceIndex, GraphOptions
@@ -48,22 +48,40 @@ Row = dict[str, Any]
 
 def detection(small: list[Image], photos: list[Image], rounds: int) -> Iterator[Row]:
     """Compare detectors on images of one size each: by default, with MTCNN's published thresholds, and by size rule."""
-    equal, ruled = Detector(min_face=MIN_FACE), Detector()
-    published = MtcnnDetector(min_face=MIN_FACE, cascade=Cascade(lenient=False))
-    peers = available(DETECTORS)
     sets: dict[tuple[int, int], list[Image]] = {}
     for image in (*small, *photos):
         sets.setdefault((image.shape[1], image.shape[0]), []).append(image)
     for (width, height), images in sets.items():
-        finders: dict[str, Find] = {
-            "faceall": lambda image: len(equal(image)),
-            "faceall, published thresholds": lambda image: len(published(image)),
-        }
-        if ruled.smallest_face(width, height) > MIN_FACE:
-            finders["faceall, size rule"] = lambda image: len(ruled(image))
-        runs = {name: partial(_each, find, images) for name, find in {**finders, **peers}.items()}
-        what = f"detect, {width} x {height}"
-        yield from _rows(what, "ms", {name: 1e3 / len(images) * s for name, s in alternate(runs, rounds).items()})
+        finders = {"faceall": equal_detector, "faceall, published thresholds": published_detector}
+        if Detector().smallest_face(width, height) > MIN_FACE:
+            finders["faceall, size rule"] = ruled_detector
+        candidates = {name: partial(each, make, images) for name, make in {**finders, **DETECTORS}.items()}
+        found = {name: 1e3 / len(images) * s for name, s in alternate_apart(candidates, rounds).items()}
+        yield from _rows(f"detect, {width} x {height}", "ms", found)
+
+
+def equal_detector() -> Find:
+    """Return the detector with the smallest face of the peers."""
+    detector = Detector(min_face=MIN_FACE)
+    return lambda image: len(detector(image))
+
+
+def published_detector() -> Find:
+    """Return the same with MTCNN's published thresholds, as the peers have them."""
+    detector = MtcnnDetector(min_face=MIN_FACE, cascade=Cascade(lenient=False))
+    return lambda image: len(detector(image))
+
+
+def ruled_detector() -> Find:
+    """Return the detector as it comes: the smallest face depends on the size of the image."""
+    detector = Detector()
+    return lambda image: len(detector(image))
+
+
+def each(make: Callable[[], Find], images: list[Image]) -> Run:
+    """Return a run of a detector over images."""
+    find = make()
+    return lambda: [find(image) for image in images]
 
 
 def embedding(photos: list[Image], models: list[str], rounds: int) -> Iterator[Row]:
@@ -71,20 +89,20 @@ def embedding(photos: list[Image], models: list[str], rounds: int) -> Iterator[R
     side = 160
     for count in (1, CROPS):
         crops = np.stack([cv2.resize(photos[n % len(photos)], (side, side)) for n in range(count)])
-        runs: dict[str, Callable[[], Any]] = {}
-        for name in models:
-            embedder = Embedder(name)
-            size = embedder.model.manifest.input_size
-            own = np.stack([cv2.resize(crop, size) for crop in crops])
-            runs[f"faceall ({embedder.model.manifest.name})"] = partial(embedder.embed_crops, own)
-        peers = {
-            "facenet-pytorch": partial(facenet_pytorch_embedder, crops),
-            "face_recognition (dlib)": partial(face_recognition_embedder, crops),
+        candidates: dict[str, Callable[[], Run]] = {
+            f"faceall ({name})": partial(embedder_run, name, crops) for name in models
         }
-        runs |= available(peers)
-        yield from _rows(
-            f"embed, {count} at a time", "ms per face", {n: 1e3 * s / count for n, s in alternate(runs, rounds).items()}
-        )
+        candidates["facenet-pytorch"] = partial(facenet_pytorch_embedder, crops)
+        candidates["face_recognition (dlib)"] = partial(face_recognition_embedder, crops)
+        found = {name: 1e3 * s / count for name, s in alternate_apart(candidates, rounds).items()}
+        yield from _rows(f"embed, {count} at a time", "ms per face", found)
+
+
+def embedder_run(model: str, crops: Image) -> Run:
+    """Return a run of an embedder on crops (N, H, W, 3), resized to its input size."""
+    embedder = Embedder(model)
+    own = np.stack([cv2.resize(crop, embedder.model.manifest.input_size) for crop in crops])
+    return partial(embedder.embed_crops, own)
 
 
 def registration(small: Path, portraits: list[Image], rounds: int) -> Iterator[Row]:
@@ -95,11 +113,11 @@ def registration(small: Path, portraits: list[Image], rounds: int) -> Iterator[R
         height, width = read_image(min(small.rglob("*.jpg"))).shape[:2]
         count = sum(1 for _ in small.rglob("*.jpg"))
         for what, folder, workers in (
-            (f"{width} x {height}, {count:,} photos", small, 0),
-            (f"the same with --workers {available_cores()}", small, available_cores()),
-            (f"12 MP, {LARGE} photos", Path(made), 0),
+            (f"{width} x {height}, {count:,} photos", small, "auto"),
+            ("the same with --workers 1", small, 1),
+            (f"12 MP, {LARGE} photos", Path(made), "auto"),
         ):
-            found = [rate(folder, None, workers) for _ in range(min(rounds, 3))]
+            found = [rate(folder, workers=workers) for _ in range(min(rounds, 3))]
             yield _row(f"register, {what}", "photos/s", "faceall", statistics.median(speed for speed, _ in found))
 
 
@@ -185,10 +203,6 @@ def _effort(built: FaceIndex) -> int:
     return 200 if graph is None else graph.effort_for(10)
 
 
-def _each(find: Find, images: list[Image]) -> int:
-    return sum(find(image) for image in images)
-
-
 def _median(run: Callable[[], Any], rounds: int, *, warm: bool = True) -> float:
     """Return the median seconds of a run."""
     if warm:
@@ -215,7 +229,7 @@ def _rows(what: str, unit: str, found: dict[str, float]) -> Iterator[Row]:
 def markdown(rows: list[Row]) -> str:
     """Format rows as a Markdown table, one line for each thing that is measured, with the processor above it."""
     lines = [
-        f"Medians on {processor()}, all in one run, in turns (`benchmarks/speeds.py`).",
+        f"Medians on {processor()}, all in one run, in turns, each in its own process (`benchmarks/speeds.py`).",
         "",
         "| what | faceall | others, in multiples of its time |",
         "|---|---:|---|",

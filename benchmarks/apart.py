@@ -1,0 +1,90 @@
+"""Run candidates in turns, each in a process of its own.
+
+Libraries keep threads that spin while they wait. In one process those of one library slow the next: beside
+facenet-pytorch a detection took up to twice as long.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from typing import Any
+
+from measure import REST
+
+Run = Callable[[], Any]
+
+
+class AbsentError(Exception):
+    """A peer, or what it needs, is not here."""
+
+
+def alternate_apart(candidates: Mapping[str, Callable[[], Run]], rounds: int = 7) -> dict[str, float]:
+    """Run the candidates in turns (A B A B) after one warm-up each; return the median seconds of each.
+
+    A candidate is a function, importable in another process, that returns what is measured. If it raises ImportError or
+    `AbsentError`, the reason is printed and the candidate is left out.
+    """
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(_Process(name, make)) for name, make in candidates.items()}
+        present = {name: process for name, process in processes.items() if process.is_ready()}
+        seconds: dict[str, list[float]] = {name: [] for name in present}
+        for _ in range(rounds):
+            for name, process in present.items():
+                time.sleep(REST)
+                seconds[name].append(process.measure())
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+class _Process:
+    """A process that makes a candidate, warms it up and measures it whenever it is asked to."""
+
+    def __init__(self, name: str, make: Callable[[], Run]) -> None:
+        self.name = name
+        self.pipe, other = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("spawn").Process(target=_serve, args=(make, other), daemon=True)
+        self.process.start()
+        other.close()
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pipe.close()
+        self.process.join()
+
+    def is_ready(self) -> bool:
+        """Wait until the candidate has run once; print why if it is absent."""
+        reason = self.pipe.recv()
+        if reason:
+            print(f"without {self.name}: {reason}", file=sys.stderr)
+        return not reason
+
+    def measure(self) -> float:
+        """Return the seconds of one run."""
+        self.pipe.send(True)
+        return float(self.pipe.recv())
+
+
+def _serve(make: Callable[[], Run], pipe: Connection) -> None:
+    """Make a candidate; send why it is absent or an empty text, then the seconds of a run for every message."""
+    try:
+        run = make()
+    except (ImportError, AbsentError) as error:
+        pipe.send(str(error))
+        return
+    run()
+    pipe.send("")
+    while True:
+        try:
+            pipe.recv()
+        except EOFError:
+            return
+        start = time.perf_counter()
+        run()
+        pipe.send(time.perf_counter() - start)
