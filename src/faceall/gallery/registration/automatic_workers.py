@@ -6,6 +6,7 @@ Processes have to start and load the models, and each takes memory.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import statistics
 import sys
@@ -59,7 +60,9 @@ def _possible_workers() -> int:
     """Return how many processes this machine has cores and memory for; 0 if they cannot be started."""
     memory = free_memory()
     count = min(_MOST, available_cores(), _MOST if memory is None else memory // _MEMORY)
-    if count < 2 or getattr(sys, "frozen", False):  # a frozen program would start itself again
+    if count < 2 or multiprocessing.current_process().daemon:  # a daemon must not start processes
+        return 0
+    if getattr(sys, "frozen", False):  # a frozen program would start itself again
         return 0
     try:
         from faceall.processes import ProcessTeam
