@@ -54,7 +54,7 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
     metavar="N|auto|ray",
     default="auto",
     show_default=True,
-    help="Analyse photos in N processes, in several if that is faster, or on a Ray cluster (RAY_ADDRESS).",
+    help="Processes that analyse photos: a number, auto (several if that is faster) or ray (a cluster, RAY_ADDRESS).",
 )
 @model_option
 @detector_option
