@@ -33,12 +33,21 @@ def missed_in_search(vectors: Vectors, people: npt.NDArray, known: int, false_po
 
 
 def measure(vectors: Vectors, sets: npt.NDArray, people: npt.NDArray) -> dict[str, float]:
-    """Return the figures of the learning curve: 300 people of CelebA's test part, 12 actors of pins."""
+    """Return the figures of the learning curve: held-out people of CelebA's test part, and of pins.
+
+    Seven in ten of CelebA's people are enrolled, the others are strangers; the mean of 20 random choices.
+    """
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     celeba, pins = sets == "celeba_test", sets == "pins"
+    names = np.unique(people[celeba])
+    missed = []
+    for seed in range(20):
+        order = np.argsort(np.random.default_rng(seed).permutation(len(names)))
+        rows = np.argsort(order[np.searchsorted(names, people[celeba])], kind="stable")
+        missed.append(missed_in_search(unit[celeba][rows], people[celeba][rows], known=round(0.7 * len(names))))
     figures = {
         "validation_rate": validation_rate(unit[celeba], people[celeba]),
-        "missed": missed_in_search(unit[celeba], people[celeba], known=200),
+        "missed": float(np.mean(missed)),
         "validation_rate_pins": validation_rate(unit[pins], people[pins]),
     }
     return {name: round(value, 4) for name, value in figures.items()}

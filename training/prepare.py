@@ -18,8 +18,8 @@ from make_views import STUDENT_SIDE
 
 SIZE = 128
 FACES = 6000
-PHOTOS = {"celeba_test": 6, "pins": 25}
-"""Photos per held-out person."""
+PHOTOS = {"celeba_test": 30, "pins": 25}
+"""Photos per held-out person, at most."""
 
 
 def fit_projection(vectors: np.ndarray, random: np.random.Generator) -> np.ndarray:
