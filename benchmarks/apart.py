@@ -17,6 +17,8 @@ from typing import Any
 
 from measure import REST
 
+from faceall.errors import EngineError
+
 Run = Callable[[], Any]
 
 
@@ -27,8 +29,8 @@ class AbsentError(Exception):
 def alternate_apart(candidates: Mapping[str, Callable[[], Run]], rounds: int = 7) -> dict[str, float]:
     """Run the candidates in turns (A B A B) after one warm-up each; return the median seconds of each.
 
-    A candidate is a function, importable in another process, that returns what is measured. If it raises ImportError or
-    `AbsentError`, the reason is printed and the candidate is left out.
+    A candidate is a function, importable in another process, that returns what is measured. If that, or the warm-up,
+    raises ImportError, EngineError or `AbsentError`, the reason is printed and the candidate is left out.
     """
     with ExitStack() as stack:
         processes = {name: stack.enter_context(_Process(name, make)) for name, make in candidates.items()}
@@ -60,7 +62,10 @@ class _Process:
 
     def is_ready(self) -> bool:
         """Wait until the candidate has run once; print why if it is absent."""
-        reason = self.pipe.recv()
+        try:
+            reason = self.pipe.recv()
+        except EOFError:
+            raise SystemExit(f"{self.name} has died, see above") from None
         if reason:
             print(f"without {self.name}: {reason}", file=sys.stderr)
         return not reason
@@ -75,10 +80,10 @@ def _serve(make: Callable[[], Run], pipe: Connection) -> None:
     """Make a candidate; send why it is absent or an empty text, then the seconds of a run for every message."""
     try:
         run = make()
-    except (ImportError, AbsentError) as error:
-        pipe.send(str(error))
+        run()
+    except (ImportError, EngineError, AbsentError) as error:
+        pipe.send(str(error) or type(error).__name__)
         return
-    run()
     pipe.send("")
     while True:
         try:

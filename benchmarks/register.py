@@ -90,7 +90,7 @@ def measure(name: str, folder: Path, rounds: int, workers: Workers) -> dict[str,
 
 
 def count_or_auto(text: str) -> Workers:
-    return "auto" if text == "auto" else int(text)
+    return "auto" if text == "auto" else max(1, int(text))
 
 
 def main() -> None:

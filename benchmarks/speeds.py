@@ -229,7 +229,8 @@ def _rows(what: str, unit: str, found: dict[str, float]) -> Iterator[Row]:
 def markdown(rows: list[Row]) -> str:
     """Format rows as a Markdown table, one line for each thing that is measured, with the processor above it."""
     lines = [
-        f"Medians on {processor()}, all in one run, in turns, each in its own process (`benchmarks/speeds.py`).",
+        f"Medians on {processor()}, all in one run, in turns, detectors and embedders each in a process of their own "
+        "(`benchmarks/speeds.py`).",
         "",
         "| what | faceall | others, in multiples of its time |",
         "|---|---:|---|",

@@ -106,3 +106,14 @@ def test_openvino_is_told_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     assert openvino._threads(parallel=True) == {"NUM_STREAMS": "2", "INFERENCE_NUM_THREADS": "2"}
     monkeypatch.setattr(cores, "cores_of_quota", lambda: None)
     assert "INFERENCE_NUM_THREADS" not in openvino._threads(parallel=False)
+
+
+def test_a_share_of_the_cores_limits_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that divide the cores among themselves use their share, and no more than the process may use."""
+    monkeypatch.setattr(cores, "allowed_cores", lambda: 4)
+    monkeypatch.setattr(cores, "cores_of_quota", lambda: None)
+    monkeypatch.setattr(cores, "_share", None)
+    cores.limit_cores(2)
+    assert available_cores() == 2
+    cores.limit_cores(9)
+    assert available_cores() == 4

@@ -13,6 +13,7 @@ from threading import Event
 
 import pytest
 
+from faceall.cores import available_cores
 from faceall.errors import WorkerLostError
 from faceall.processes import ProcessTeam, core_shares
 
@@ -167,3 +168,11 @@ def test_processes_end_with_their_parent(tmp_path: Path) -> None:
         parent.kill()
         parent.wait()
     wait_for_end(worker)
+
+
+def test_the_processes_share_the_quota_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes of a container that may use four of many cores have two threads each."""
+    monkeypatch.setattr("faceall.processes.available_cores", lambda: 4)
+    with ProcessTeam(2) as team:
+        assert team._threads == 2
+        assert team.result(team.submit(0, available_cores)) <= 2

@@ -9,20 +9,20 @@ from typing import TypeAlias
 MEMBERSHIP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 Read: TypeAlias = Callable[[Path], float | None]
-"""Reads a limit from the folder of a group; None if it has none."""
+"""Reads a value from the folder of a group; None if it has none."""
 
 
-def smallest_limit(
+def smallest_of_groups(
     controller: str, version_1: Read, version_2: Read, membership: Path = MEMBERSHIP, groups: Path = GROUPS
 ) -> float | None:
-    """Return the smallest limit of the groups of this process and of those above them; None without one.
+    """Return the smallest value of the groups of this process and of those above them; None without one.
 
     Parameters
     ----------
     controller : str
         Such as "cpu" or "memory".
     version_1, version_2 : callable
-        Read the limit of a group.
+        Read the value of a group, such as a limit or what is left below it.
     membership : Path
         The file that names the groups of this process.
     groups : Path
@@ -32,15 +32,15 @@ def smallest_limit(
         lines = membership.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return None
-    limits: list[float | None] = []
+    values: list[float | None] = []
     for line in lines:
         _, _, controllers_and_path = line.partition(":")
         controllers, _, path = controllers_and_path.partition(":")
         if not controllers:
-            limits += map(version_2, _folders(groups, path))
+            values += map(version_2, _folders(groups, path))
         elif controller in controllers.split(","):
-            limits += map(version_1, _folders(groups / controller, path))
-    return min((limit for limit in limits if limit is not None), default=None)
+            values += map(version_1, _folders(groups / controller, path))
+    return min((value for value in values if value is not None), default=None)
 
 
 def words(file: Path) -> list[str]:

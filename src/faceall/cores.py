@@ -6,18 +6,34 @@ import math
 import os
 from pathlib import Path
 
-from faceall.control_groups import GROUPS, MEMBERSHIP, smallest_limit, words
+from faceall.control_groups import GROUPS, MEMBERSHIP, smallest_of_groups, words
+
+_share: int | None = None
+"""The cores of this process if it shares them with others of its kind; see `limit_cores`."""
 
 
 def available_cores() -> int:
     """Return how many cores this process may use, at least 1.
 
     The cores that it may run on (`taskset`, cpusets), but no more than the quota of its container (cgroup v2 and v1)
-    pays for. A quota of one and a half cores counts as two: two threads use it up, one does not.
+    pays for, and than its share of them (`limit_cores`). A quota of one and a half cores counts as two: two threads use
+    it up, one does not.
     """
     quota = cores_of_quota()
-    allowed = allowed_cores()
+    allowed = allowed_cores() if _share is None else min(allowed_cores(), _share)
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def limit_cores(share: int) -> None:
+    """Let this process use at most so many cores from now on, because others use the rest.
+
+    Parameters
+    ----------
+    share : int
+        At least 1.
+    """
+    global _share
+    _share = share
 
 
 def allowed_cores() -> int:
@@ -41,7 +57,7 @@ def cores_of_quota(membership: Path = MEMBERSHIP, groups: Path = GROUPS) -> floa
     ----------
     Linux kernel documentation: Control Group v2, cpu.max; CFS Bandwidth Control, cpu.cfs_quota_us.
     """
-    return smallest_limit("cpu", _quota_of_v1, _quota_of_v2, membership, groups)
+    return smallest_of_groups("cpu", _quota_of_v1, _quota_of_v2, membership, groups)
 
 
 def _quota_of_v1(folder: Path) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from faceall.control_groups import GROUPS, MEMBERSHIP, smallest_limit, words
+from faceall.control_groups import GROUPS, MEMBERSHIP, smallest_of_groups, words
 
 _MEMORY = Path("/proc/meminfo")
 
@@ -30,7 +30,7 @@ def free_memory(memory: Path = _MEMORY, membership: Path = MEMBERSHIP, groups: P
     if "MemAvailable:" not in found[:-1]:
         return None
     left = 1024 * int(found[found.index("MemAvailable:") + 1])
-    limit = smallest_limit("memory", _left_of_v1, _left_of_v2, membership, groups)
+    limit = smallest_of_groups("memory", _left_of_v1, _left_of_v2, membership, groups)
     return left if limit is None else min(left, int(limit))
 
 
@@ -42,11 +42,11 @@ def _left_of_v2(folder: Path) -> float | None:
     return _left(folder, "memory.max", "memory.current", "inactive_file")
 
 
-def _left(folder: Path, limit: str, used: str, cached: str) -> float | None:
+def _left(folder: Path, limit_file: str, usage_file: str, cached_key: str) -> float | None:
     """Return the bytes left below a limit; pages of files that were not used lately are dropped if need be."""
-    most, now = (words(folder / name) for name in (limit, used))
-    if not (most and now and most[0].isdecimal() and now[0].isdecimal()):
+    limit, usage = (words(folder / name) for name in (limit_file, usage_file))
+    if not (limit and usage and limit[0].isdecimal() and usage[0].isdecimal()):
         return None
     statistics = words(folder / "memory.stat")
-    dropped = int(statistics[statistics.index(cached) + 1]) if cached in statistics else 0
-    return max(0, int(most[0]) - int(now[0]) + dropped)
+    dropped = int(statistics[statistics.index(cached_key) + 1]) if cached_key in statistics else 0
+    return max(0, int(limit[0]) - int(usage[0]) + dropped)

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, TypeVar
 
+from faceall.cores import available_cores, limit_cores
 from faceall.errors import WorkerLostError
 
 Given = TypeVar("Given")
@@ -41,6 +42,7 @@ class ProcessTeam:
         self.size = size
         self._context = multiprocessing.get_context("spawn")  # forks of a process with threads hang
         self._shares = core_shares(size)
+        self._threads = max(1, available_cores() // size)
         self._closed, self._open = self._context.Pipe(duplex=False)  # `_closed` can be read once `_open` is closed
         self._pools = [self._pool(worker) for worker in range(size)]
 
@@ -138,7 +140,7 @@ class ProcessTeam:
         self._closed.close()
 
     def _pool(self, worker: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, self._context, _start, (self._shares[worker], self._closed))
+        return ProcessPoolExecutor(1, self._context, _start, (self._shares[worker], self._threads, self._closed))
 
 
 def core_shares(count: int) -> list[frozenset[int]]:
@@ -147,13 +149,15 @@ def core_shares(count: int) -> list[frozenset[int]]:
     return [frozenset(cores[number::count] if count <= len(cores) else ()) for number in range(count)]
 
 
-def _start(share: frozenset[int], closed: Connection) -> None:
+def _start(share: frozenset[int], threads: int, closed: Connection) -> None:
     """Set up a new process.
 
-    An engine starts a thread per core it may use; without shares the threads of all processes would compete.
+    An engine starts a thread per core it may use; without shares the threads of all processes would compete. Of a
+    container's quota, which all processes use up together, each takes its part.
     """
     if share:
         os.sched_setaffinity(0, share)
+    limit_cores(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_team, args=(closed,), daemon=True).start()
 

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from stand_ins import ColourEmbedder, one_face, write_photo
 
+import faceall
 from faceall import processes
+from faceall.analysis import FaceEmbedder
+from faceall.embed import Embedder
 from faceall.gallery import Gallery
 from faceall.gallery.naming import find_candidates
 from faceall.gallery.registration import automatic_workers
 from faceall.gallery.registration.automatic_workers import workers_for
 from faceall.gallery.registration.scan import Scanner
 
+BUNDLED = Path(faceall.__file__).parent / "models" / "bundled"
 ENOUGH = 20
 GIBIBYTE = 1 << 30
 
 
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with two cores and enough memory, where 20 photos are many."""
+    """A machine with two cores, enough memory and the included model, where 20 photos are many."""
+    monkeypatch.setattr("faceall.models.store.BUNDLED", BUNDLED)
     monkeypatch.setattr(automatic_workers, "ENOUGH", ENOUGH)
     monkeypatch.setattr(automatic_workers, "available_cores", lambda: 2)
     monkeypatch.setattr(automatic_workers, "free_memory", lambda: 8 * GIBIBYTE)
@@ -30,8 +36,8 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gallery(tmp_path: Path) -> Gallery:
-    """A gallery with the default detector; nothing here detects a face."""
-    return Gallery.open(tmp_path / "gallery", embedder=ColourEmbedder())
+    """A gallery with the default detector and embedder."""
+    return Gallery.open(tmp_path / "gallery")
 
 
 def are_used(gallery: Gallery, photos: Path) -> bool:
@@ -97,17 +103,34 @@ def test_processes_need_cores_and_memory(
     assert are_used(gallery, photos) == used
 
 
+@pytest.mark.parametrize("make", [ColourEmbedder, lambda: Embedder(precision="float32")])
+def test_with_an_embedder_of_ones_own_photos_are_analysed_here(
+    photos: Path, tmp_path: Path, make: Callable[[], FaceEmbedder]
+) -> None:
+    """Processes would embed with the model's default engine and precision."""
+    write_photos(photos, ENOUGH)
+    assert not are_used(Gallery.open(tmp_path / "own", embedder=make()), photos)
+
+
+def test_photos_with_stale_faces_do_not_count(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their faces are known and only embedded again."""
+    write_photos(photos, ENOUGH)
+    monkeypatch.setattr(type(gallery._store.photos), "pending", lambda *_: [object()])
+    assert not are_used(gallery, photos)
+
+
 def test_where_no_process_can_start_photos_are_analysed_here(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some containers have no semaphores; a frozen program would start itself again."""
     write_photos(photos, ENOUGH)
 
-    def fail(size: int) -> None:
-        raise OSError("no /dev/shm")
+    def fail(*_: object) -> None:
+        raise OSError("no /dev/shm, or too many processes")
 
-    with monkeypatch.context() as without:
-        without.setattr(processes, "ProcessTeam", fail)
-        assert not are_used(gallery, photos)
+    for name in ("__init__", "submit"):
+        with monkeypatch.context() as without:
+            without.setattr(processes.ProcessTeam, name, fail)
+            assert not are_used(gallery, photos)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert not are_used(gallery, photos)

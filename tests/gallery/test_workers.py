@@ -123,6 +123,17 @@ def test_workers_give_the_results_of_one_process(
         assert gallery.index.problems() == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read (Linux)")
+def test_a_file_that_cannot_be_read_stops_no_worker(gallery: Gallery, photos: Path) -> None:
+    """As from a damaged disk: it opens, reading it fails, and the others are registered."""
+    for number in range(10):
+        write_photo(photos / "Ada" / f"{number}.png", one_face(number))
+    (photos / "Ada" / "3a.png").symlink_to("/proc/self/mem")
+    results = {result.path.name: result for result in gallery.register(photos, workers=local_workers(2, make=colours))}
+    assert results["3a.png"].status == "unreadable"
+    assert [result.status for result in results.values()].count("added") == 10
+
+
 def test_a_killed_worker_loses_nothing(
     make_workers: MakeWorkers, gallery: Gallery, photos: Path, tmp_path: Path
 ) -> None:

@@ -83,6 +83,11 @@ class Embedder:
         return _restored, (self.model.path.absolute(), self.model.fingerprint, self._engine, self._precision)
 
     @property
+    def is_automatic(self) -> bool:
+        """Whether engine and precision are chosen automatically, as without these arguments."""
+        return self._engine is None and self._precision == "auto"
+
+    @property
     def size(self) -> int:
         """Dimension of the embeddings."""
         return int(self.model.manifest.embedding_size or 0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from faceall.analysis import Analyser
 from faceall.cores import available_cores
+from faceall.errors import WorkerLostError
 from faceall.free_memory import free_memory
 from faceall.gallery.naming import Candidate
 from faceall.gallery.registration.scan import Scanner
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 ENOUGH = 1000  # new photos from which processes are faster, with their start
 _SMALL = 256 << 10  # bytes of a photo whose analysis is limited by Python's lock
 _SAMPLE = 48  # files
-_MOST = 4  # workers: one process stores the results of so many
-_MEMORY = 1 << 30  # bytes that have to be free for each worker, twice what it takes
+_MAX_WORKERS = 4  # workers: one process stores the results of so many
+_MEMORY_PER_WORKER = 1 << 30  # bytes that have to be free; it takes 300 to 400 MB, with large photos 800
 
 
 def workers_for(candidates: Sequence[Candidate], scanner: Scanner, analyser: Analyser) -> TeamWorkers | None:
@@ -46,10 +47,14 @@ def workers_for(candidates: Sequence[Candidate], scanner: Scanner, analyser: Ana
     TeamWorkers or None
         None if this process had better do it.
     """
-    if len(candidates) < ENOUGH or analyser.has_own_detector:
+    if len(candidates) < ENOUGH or analyser.has_own_detector or not _are_many_small(candidates, scanner):
         return None
+    from faceall.embed import Embedder
+
+    if type(analyser.embedder) is not Embedder or not analyser.embedder.is_automatic:
+        return None  # workers would make another one
     count = _possible_workers()
-    if count < 2 or not _are_many_small(candidates, scanner):
+    if count < 2:
         return None
     from faceall.gallery.registration.local_workers import local_workers
 
@@ -59,7 +64,7 @@ def workers_for(candidates: Sequence[Candidate], scanner: Scanner, analyser: Ana
 def _possible_workers() -> int:
     """Return how many processes this machine has cores and memory for; 0 if they cannot be started."""
     memory = free_memory()
-    count = min(_MOST, available_cores(), _MOST if memory is None else memory // _MEMORY)
+    count = min(_MAX_WORKERS, available_cores(), _MAX_WORKERS if memory is None else memory // _MEMORY_PER_WORKER)
     if count < 2 or multiprocessing.current_process().daemon:  # a daemon must not start processes
         return 0
     if getattr(sys, "frozen", False):  # a frozen program would start itself again
@@ -67,9 +72,10 @@ def _possible_workers() -> int:
     try:
         from faceall.processes import ProcessTeam
 
-        ProcessTeam(1).close()
-    except (OSError, ImportError, NotImplementedError):  # without semaphores, such as in a container without /dev/shm
-        return 0
+        with ProcessTeam(1) as team:
+            team.result(team.submit(0, int))
+    except (OSError, ImportError, NotImplementedError, WorkerLostError):
+        return 0  # such as without semaphores in a container without /dev/shm, or at a limit of processes
     return count
 
 

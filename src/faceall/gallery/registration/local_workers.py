@@ -42,6 +42,8 @@ def local_workers(count: int, *, make: Make | None = None) -> TeamWorkers:
 class _LocalTeam:
     """Processes that analyse photos."""
 
+    elsewhere = False
+
     def __init__(self, processes: ProcessTeam, setup: WorkerSetup) -> None:
         self.size = processes.size
         self._processes, self._setup = processes, setup

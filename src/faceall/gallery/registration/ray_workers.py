@@ -79,6 +79,8 @@ def _connected(address: str | None) -> Iterator[Any]:
 class _Actors:
     """One actor per worker, spread over the cores of the cluster."""
 
+    elsewhere = True
+
     def __init__(self, ray: Any, setup: WorkerSetup) -> None:
         self._ray, self._setup = ray, setup
         self.size = max(1, int(ray.available_resources().get("CPU", 1)))

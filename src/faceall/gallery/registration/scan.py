@@ -70,8 +70,9 @@ class Scanner:
             yield waiting.popleft()[1].result()
 
     def is_new(self, candidate: Candidate) -> bool:
-        """Whether a file is a photo whose content is not known."""
-        return self.scan(candidate).image is not None
+        """Whether a file is a photo that is to be searched: its content is not known, and it has no stale faces."""
+        file = self.scan(candidate)
+        return file.image is not None and file.info is not None and not self._store.photos.pending(file.info.digest)
 
     def _plan(self, candidate: Candidate) -> tuple[Callable[[], ScannedFile], int]:
         """Return how to scan a file, and how many bytes that may take; 0 if it need not be read."""

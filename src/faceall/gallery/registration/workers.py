@@ -36,6 +36,8 @@ class Team(Protocol):
     """Some workers, by number; each does its tasks in order."""
 
     size: int
+    elsewhere: bool
+    """Whether workers may run on other machines, which see other files."""
 
     def submit(self, worker: int, candidates: Sequence[Candidate]) -> Hashable:
         """Send photos to a worker; returns a ticket for its answer."""
@@ -172,14 +174,17 @@ class _Schedule:
                 except WorkerLostError:
                     self._lose(worker)
                     break
-                tasks.pop(ticket).answers = _checked(answer)
+                tasks.pop(ticket).answers = self._checked(answer)
                 self._deaths = 0
 
     def _lose(self, worker: int) -> None:
         """Replace a worker that has died and repeat its unfinished chunks; the first of them may be the cause."""
         self._deaths += 1
         if self._deaths > _HOPELESS:
-            raise FaceallError("workers die before they analyse a photo, perhaps for lack of memory: use fewer")
+            raise FaceallError(
+                "workers die before they analyse a photo, perhaps for lack of memory: use fewer, or only "
+                "this process (--workers 1)"
+            )
         lost = list(self._tasks[worker].values())
         self._tasks[worker].clear()
         if lost:
@@ -203,15 +208,16 @@ class _Schedule:
             chunk.answers = []
             self._again.extendleft(part for part in reversed(parts) if part.answers is None)
 
-
-def _checked(answer: Answer) -> list[ScannedFile]:
-    """Raise FaceallError if a worker failed, or could not open a file that can be opened here."""
-    if isinstance(answer, FaceallError):
-        raise answer
-    for file in answer:
-        if file.result is not None and os.access(file.candidate.path, os.R_OK):
-            raise FaceallError(
-                f"{file.candidate.path}: {file.result.message} by a worker; "
-                "photos have to lie under the same path on all machines"
-            )
-    return answer
+    def _checked(self, answer: Answer) -> list[ScannedFile]:
+        """Raise FaceallError if a worker failed, or one elsewhere could not open a file that can be opened here."""
+        if isinstance(answer, FaceallError):
+            raise answer
+        for file in answer if self._team.elsewhere else ():
+            if file.result is None or file.result.status != "unreadable":
+                continue
+            if os.access(file.candidate.path, os.R_OK):
+                raise FaceallError(
+                    f"{file.candidate.path}: {file.result.message} by a worker; "
+                    "photos have to lie under the same path on all machines"
+                )
+        return answer
