@@ -1,7 +1,8 @@
 """Run candidates in turns, each in a process of its own.
 
 Libraries keep threads that spin while they wait. In one process those of one library slow the next: beside
-facenet-pytorch a detection took up to twice as long.
+facenet-pytorch a detection took up to twice as long. A process that has waited for its turn starts slowly, by up to 100
+milliseconds, so a turn is several runs after one that does not count.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ from faceall.errors import EngineError
 
 Run = Callable[[], Any]
 
+TURN = 0.3
+"""Seconds of a turn, if its runs take so long."""
+
+LEAST_RUNS, MOST_RUNS = 3, 20
+"""Runs of a turn."""
+
 
 class AbsentError(Exception):
     """A peer, or what it needs, is not here."""
 
 
 def alternate_apart(candidates: Mapping[str, Callable[[], Run]], rounds: int = 7) -> dict[str, float]:
-    """Run the candidates in turns (A B A B) after one warm-up each; return the median seconds of each.
+    """Run the candidates in turns (A B A B), several times each; return the median seconds of each.
 
     A candidate is a function, importable in another process, that returns what is measured. If that, or the warm-up,
     raises ImportError, EngineError or `AbsentError`, the reason is printed and the candidate is left out.
@@ -71,13 +78,13 @@ class _Process:
         return not reason
 
     def measure(self) -> float:
-        """Return the seconds of one run."""
+        """Return the median seconds of the runs of one turn."""
         self.pipe.send(True)
         return float(self.pipe.recv())
 
 
 def _serve(make: Callable[[], Run], pipe: Connection) -> None:
-    """Make a candidate; send why it is absent or an empty text, then the seconds of a run for every message."""
+    """Make a candidate; send why it is absent or an empty text, then the seconds of a turn for every message."""
     try:
         run = make()
         run()
@@ -90,6 +97,15 @@ def _serve(make: Callable[[], Run], pipe: Connection) -> None:
             pipe.recv()
         except EOFError:
             return
+        pipe.send(_turn(run))
+
+
+def _turn(run: Run) -> float:
+    """Run a candidate once, then several times; return the median seconds of these."""
+    run()
+    seconds: list[float] = []
+    while len(seconds) < LEAST_RUNS or (sum(seconds) < TURN and len(seconds) < MOST_RUNS):
         start = time.perf_counter()
         run()
-        pipe.send(time.perf_counter() - start)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
