@@ -1,7 +1,7 @@
 """Run candidates in turns, each in a process of its own.
 
 Libraries keep threads that spin while they wait. In one process those of one library slow the next: beside
-facenet-pytorch a detection took up to twice as long. A process that has waited for its turn starts slowly, by up to 100
+facenet-pytorch some detections took twice as long. A process that has waited for its turn starts slowly, by up to 100
 milliseconds, so a turn is several runs after one that does not count.
 """
 
