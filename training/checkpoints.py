@@ -39,11 +39,12 @@ class State:
 
 
 def save(state: State, path: Path) -> None:
-    """Write a checkpoint, by its suffix whole (.pt) or small (.npz)."""
+    """Write a checkpoint, by its suffix whole (.pt) or small (.npz); averages that are the weights only once."""
     draft = path.with_name(f".{path.name}")
     if path.suffix == ".npz":
-        arrays = {f"weights/{name}": _halved(value) for name, value in state.weights.items()}
-        arrays |= {f"averages/{name}": _halved(value) for name, value in state.averages.items()}
+        arrays = {f"averages/{name}": _halved(value) for name, value in state.averages.items()}
+        if state.weights is not state.averages:
+            arrays |= {f"weights/{name}": _halved(value) for name, value in state.weights.items()}
         np.savez(draft, step=state.step, images=state.images, hours=state.hours, **arrays)
         draft = draft if draft.exists() else draft.with_name(f"{draft.name}.npz")
     else:
@@ -63,7 +64,7 @@ def load(path: Path) -> State:
                 value = torch.from_numpy(file[name])
                 parts[part][key] = value.float() if value.is_floating_point() else value
         figures = {name: file[name].item() for name in ("step", "images", "hours")}
-    return State(**parts, **figures)
+    return State(parts["weights"] or parts["averages"], parts["averages"], **figures)
 
 
 def _halved(value: torch.Tensor) -> np.ndarray:
