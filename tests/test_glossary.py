@@ -1,4 +1,4 @@
-"""The words that docs/glossary.md replaces do not come back."""
+"""The words of replaced_words.md do not come back; docs/glossary.md has those that are used."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ import pytest
 
 from places import ROOT
 
-GLOSSARY = ROOT / "docs" / "glossary.md"
+REPLACED = ROOT / "tests" / "replaced_words.md"
 FOLDERS = ("src", "cli", "docs", "examples", "benchmarks", "scripts", "ios_export")
 SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".json", ".swift", ".toml", ""}
-PENDING = ("docs/explanation/model-card.md",)
-"""Places whose words are still being replaced; `python tests/test_glossary.py PLACE...` lists what is left there."""
 
 
 def _table(heading: str) -> list[list[str]]:
     """Rows of the table below a heading, without header and ruler."""
-    section = GLOSSARY.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    section = REPLACED.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")][2:]
     return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
@@ -46,7 +44,7 @@ def _texts() -> dict[str, list[tuple[str, int]]]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             name = path.relative_to(ROOT).as_posix()
-            if not path.is_file() or path.suffix not in SUFFIXES or path == GLOSSARY or "/." in f"/{name}":
+            if not path.is_file() or path.suffix not in SUFFIXES or "/." in f"/{name}":
                 continue
             if "__pycache__" in name or "node_modules" in name:
                 continue
@@ -89,11 +87,11 @@ def _found(word: str) -> list[str]:
 
 @pytest.mark.parametrize("word", RULES)
 def test_replaced_word_does_not_come_back(word: str) -> None:
-    """No file has a word that the glossary replaces, unless an exception gives the reason."""
+    """No file has a replaced word, unless an exception gives the reason."""
     if not (ROOT / "src").is_dir():
         pytest.skip("needs the source tree")
-    found = [place for place in _found(word) if not place.startswith(PENDING)]
-    assert not found, f"{len(found)} times; see docs/glossary.md:\n" + "\n".join(found[:40])
+    found = _found(word)
+    assert not found, f"{len(found)} times; see tests/replaced_words.md:\n" + "\n".join(found[:40])
 
 
 def test_patterns_see_identifiers_and_line_breaks(tmp_path: Path) -> None:

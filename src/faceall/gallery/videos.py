@@ -1,7 +1,7 @@
 """Who appears in a video and when; the faces of a video in a gallery.
 
 A video is stored like a photo: one row per content, with the best view of each face and the moment that shows it. Its
-faces are assigned to people they match. They found no people unless that is asked for, also in `cluster`.
+faces are assigned to people they match. They start no new people unless that is asked for, also in `cluster`.
 """
 
 from __future__ import annotations

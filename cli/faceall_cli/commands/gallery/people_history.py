@@ -41,7 +41,7 @@ def history(console: Console, limit: int, gallery: Path | None) -> None:
 def undo(console: Console, change: int | None, gallery: Path | None) -> None:
     """Undo a change of people; by default the last one.
 
-    `faceall people history` lists the changes with their numbers. Undoing an undoing makes the change again.
+    `faceall people history` lists the changes with their numbers. Undoing an undo applies the change again.
     """
     from faceall.gallery import describe_change
 

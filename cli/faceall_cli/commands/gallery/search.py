@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 4),
-    help="The largest squared distance (0 same, 4 opposite) of a match. Default: show all.",
+    help="List only faces up to this squared distance (0 same, 4 opposite), as matches. Default: the gallery's threshold.",
 )
 @click.option(
     "--by",
@@ -75,9 +75,9 @@ def search(
 ) -> None:
     """Find who is in an image: one line per face with the nearest person.
 
-    The distance is squared Euclidean between unit vectors, 0 to 4; the similarity is their cosine. A match lies within
-    the gallery's threshold (`faceall calibrate` chooses one) or else the model's; the distance to the second-best
-    person shows how clear the result is.
+    The distance is squared Euclidean between unit vectors, 0 to 4; the similarity is their cosine. The threshold of a
+    match follows from the target false-positive rate (1 % of searches for strangers; `faceall calibrate` changes it),
+    the model and the people of the gallery. The distance to the second-best person shows how clear the result is.
     """
     from faceall.gallery import Gallery
 

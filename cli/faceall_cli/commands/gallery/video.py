@@ -61,9 +61,9 @@ def video(
 
     A line per face, from its first to its last frame, with the time of the frame that shows it best. Faces are
     followed from frame to frame; a change of scene ends all. MP4, MOV, AVI, MKV, WebM and others are read, with the
-    codecs that OpenCV knows (H.264, HEVC, AV1, VP9, MPEG-4, ...).
+    codecs that OpenCV knows (H.264, HEVC, VP9, MPEG-4, ...).
 
-    With --register the faces become part of the gallery. They join people they match, and found no new ones
+    With --register the faces become part of the gallery. They join people they match, and start no new ones
     unless --new-people is given.
     """
     from faceall.errors import ImageError

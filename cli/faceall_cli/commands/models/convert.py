@@ -126,6 +126,7 @@ def convert(
       a TensorFlow 1 checkpoint: its folder or its prefix
       a SavedModel folder, a Keras file (.keras, .h5)
       Caffe's .prototxt beside its .caffemodel, a model folder
+      an ONNX file, an OpenVINO model (.xml beside its .bin), a TFLite file
 
     Every step is compared with the step before. If a difference exceeds 1e-5 (for lower precisions: if a cosine falls
     below a limit), no model is written, only the report. TensorFlow is not needed; Core ML needs coremltools, Core AI

@@ -105,7 +105,7 @@ def import_(
 ) -> None:
     """Install a model from a file or folder.
 
-    SOURCE is a FaceNet graph (.pb), the zip that contains it, a model folder or another source of `convert`.
+    FILE is a FaceNet graph (.pb), the zip that contains it, a model folder or another source of `convert`.
 
     The model is converted and compared with its source first; if a difference exceeds 1e-5, nothing is installed. Known
     files are recognised by their checksum and known families by their graph; every assumption is printed. If the

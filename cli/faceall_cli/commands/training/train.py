@@ -28,7 +28,7 @@ def train() -> None:
     faceall train prepare FACES SHARD --teacher NAME  embed them with a teacher
     faceall train distill RUN SHARD...                train a student on that
     faceall train classify RUN FACES --loss arcface   or: train on known people
-    faceall train finish RUN END --steps 1000         decay the learning rate
+    faceall train finish RUN END SHARD... --steps 1000  decay the learning rate
     faceall train export END MODEL                    write a model folder
 
     Needs the extra `train`. A run can be killed at any time; the same command,

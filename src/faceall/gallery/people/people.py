@@ -438,7 +438,7 @@ class GalleryPeople:
         Parameters
         ----------
         change : int, optional
-            The number of the change; by default the last one that is not itself an undoing. Undoing an undoing makes
+            The number of the change; by default the last one that is not itself an undo. Undoing an undo makes
             the change again.
 
         Returns

@@ -179,7 +179,7 @@ def _without_poor(
 
 
 def _founded(group: Group, founds_none: npt.NDArray[np.bool_]) -> list[Group]:
-    """Take a new group apart if it has fewer than two good faces: poor faces and those of videos found no people."""
+    """Take a new group apart if it has fewer than two good faces: poor faces and those of videos start no people."""
     if group.owner is not None or len(group.members) < 2 or (~founds_none[group.members]).sum() > 1:
         return [group]
     return [replace(group, members=[row]) for row in group.members]
