@@ -28,10 +28,6 @@ from student import Operations, Student, as_input, recalibrate
 from torch.nn import functional
 from views import Views
 
-RELATIONS = 4.0
-"""Weight of the relations of a batch beside the cosine to the teacher."""
-
-
 class Trainer:
     """One worker's part of a run."""
 
@@ -84,7 +80,7 @@ class Trainer:
         cosine = (vectors * targets).sum(1).mean()
         relations = (vectors @ self._all(vectors).T - targets @ self._all(targets).T).square().mean()
         self.student.zero_grad()
-        (1 - cosine + RELATIONS * relations).backward()
+        (1 - cosine + self.options.relations * relations).backward()
         self._average_gradients()
         share = self.share_of_rate()
         for group in self.adam.param_groups:
@@ -218,6 +214,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="part of the rates at the beginning")
     parser.add_argument("--mild", type=Path, help="views with little change, half of them at first and all at the end")
     parser.add_argument("--near", type=float, default=0.0, help="share of groups of views that resemble each other")
+    parser.add_argument("--relations", type=float, default=4.0, help="weight of a batch's relations beside the cosine")
     parser.add_argument("--fused", action="store_true", help="compiled operations, 1.2 times as fast; needs ninja")
     parser.add_argument("--rate", type=float, default=0.01, help="relative change of a kernel per step")
     parser.add_argument("--adam-rate", type=float, default=1e-3, help="rate of all other weights")

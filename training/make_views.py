@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--identities", type=Path, help="CelebA's identity_CelebA.txt")
     parser.add_argument("--shards", type=int, default=60)
+    parser.add_argument("--first", type=int, default=0, help="number of the first shard; other numbers, other views")
     parser.add_argument("--mild", action="store_true", help="little change, and no mixed faces")
     parser.add_argument("--part", default="0/1", help="K/N: only every Nth shard, from K on")
     options = parser.parse_args()
@@ -127,7 +128,7 @@ def main() -> None:
     records, _ = read_records(options.canvases, options.identities)
     canvases, teacher = open_canvases(options.canvases), Teacher(options.teacher)
     cv2.setNumThreads(1)
-    for shard in range(part, options.shards, parts):
+    for shard in range(options.first + part, options.first + options.shards, parts):
         if (options.views / f"{shard:04d}.x.npy").exists():
             continue
         random = np.random.default_rng((9000 if options.mild else 5000) + shard)
