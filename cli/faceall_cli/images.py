@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Path, Image]]:
-    """Yield every image at the paths with its pixels; report unreadable ones on stderr."""
+    """Yield every image at the paths with its pixels; report unreadable ones on stderr.
+
+    A JPEG whose end is missing is used as far as it goes, as `register` does, with a remark.
+    """
     from faceall.errors import ImageError
     from faceall.gallery.naming.paths import refuse_urls
-    from faceall.images import find_images, read_image
+    from faceall.images import find_images
 
     if STDIN in map(str, paths):
         yield from _piped(console)
@@ -32,7 +35,7 @@ def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Pat
     with console.progress(len(files), "images") as bar:
         for file in files:
             try:
-                image = read_image(file)
+                image = _decoded(console, file, shown(file))
             except ImageError as error:
                 console.error(str(error), file)
             else:
@@ -43,14 +46,23 @@ def read_images(console: Console, paths: tuple[Path, ...]) -> Iterator[tuple[Pat
 def _piped(console: Console) -> Iterator[tuple[Path, Image]]:
     """Yield the image that is piped into the command."""
     from faceall.errors import ImageError
-    from faceall.images import read_image
 
     try:
-        image = read_image(read_stdin())
+        image = _decoded(console, read_stdin(), "standard input")
     except ImageError as error:
         console.error(f"standard input: {error.reason}", STDIN)
     else:
         yield Path(STDIN), image
+
+
+def _decoded(console: Console, source: Path | bytes, name: str) -> Image:
+    """Return the pixels of an image, with a remark if a part is missing."""
+    from faceall.images import decode_image
+
+    decoded = decode_image(source)
+    if decoded.truncated:
+        console.remark(f"{name}: the end of the file is missing; the image is used as far as it goes")
+    return decoded.pixels
 
 
 def place(box: Any) -> str:

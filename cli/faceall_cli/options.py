@@ -82,7 +82,7 @@ def detector_option(command: Command) -> Command:
     return click.option(
         "--detector",
         metavar="NAME",
-        help="The face detector: mtcnn, or an installed one such as yunet. Default: mtcnn; a gallery keeps the one it was made with.",
+        help="Face detector: mtcnn or an installed one such as yunet. Default: the gallery's, for new ones mtcnn.",
     )(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 from pathlib import Path
@@ -107,6 +108,23 @@ def test_detect_and_draw(run: Run, portraits: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in drawn.iterdir()) == ["1-2.jpg", "1.jpg", "wall.jpg"]
     assert "1 face" in run("detect", portraits / "Eileen").stdout
     run("detect", portraits / "wall.png", exit_code=1)
+
+
+def test_truncated_jpeg_is_used_as_far_as_it_goes(run: Run, portraits: Path) -> None:
+    """What is missing is remarked on, with a face and without one."""
+    cut = {}
+    for name in ("Eileen/1", "wall"):
+        content = io.BytesIO()
+        PillowImage.open(portraits / f"{name}.png").resize((512, 512)).save(content, "JPEG")
+        cut[name] = portraits / name.replace("1", "cut.jpg").replace("wall", "cut.jpg")
+        cut[name].write_bytes(content.getvalue()[: len(content.getvalue()) * 9 // 10])
+    done = run("detect", cut["Eileen/1"], "--json")
+    assert [record["path"] for record in records(done.stdout)] == [str(cut["Eileen/1"])]
+    assert "cut.jpg: the end of the file is missing" in done.stderr
+    done = run("register", *cut.values(), "--json")
+    assert {(record["status"], record["notes"][-1]) for record in records(done.stdout) if "notes" in record} == {
+        (status, "the end of the file is missing") for status in ("added", "no-face")
+    }
 
 
 def test_embed(run: Run, portraits: Path, tmp_path: Path) -> None:

@@ -175,6 +175,27 @@ def test_jpeg_without_its_end_is_used_as_far_as_it_goes() -> None:
         decode_image(content[:20])
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+def test_jpeg_that_ends_early_behind_an_end_marker_is_noticed(options: dict[str, int], orientation: int) -> None:
+    """A cut transfer that was closed with an end marker decodes without an error; the result says what is missing."""
+    pixels = np.kron(np.random.default_rng(1).integers(0, 255, (40, 60, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+    exif = PillowImage.Exif()
+    exif[0x112] = orientation
+    content = saved("JPEG", pixels, quality=90, exif=exif, **options)
+    cut = decode_image(content[: len(content) // 2] + b"\xff\xd9")
+    assert (decode_image(content).truncated, cut.truncated) == (False, True)
+
+
+def test_gray_corner_of_a_complete_jpeg_is_not_missing() -> None:
+    """The gray of missing data can be the image's own."""
+    pixels = scene(320, 240).copy()
+    pixels[100:] = 128
+    content = saved("JPEG", pixels, quality=95)
+    assert (read_image(content)[-2:, -2:] == 128).all()
+    assert not decode_image(content).truncated
+
+
 def test_memory_shortage_has_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says nothing about the file, which can be tried again."""
     monkeypatch.setattr("faceall.images.decoding.decode.to_rgb", lambda image: (_ for _ in ()).throw(MemoryError))

@@ -274,7 +274,7 @@ def _describe(file: ScannedFile, image: Image, faces: Faces, views: Sequence[_Vi
         primary=primary,
         thumbnails=tuple(make_thumbnail(view.image, view.faces[0]) for view in views),
         vectors=np.zeros((len(faces), analyser.embedder.size), np.float32),
-        notes=() if primary is None else notes,
+        notes=notes,
         print=None if primary is None else print_of(image),
     )
     file.image, file.content, file.pending = None, None, len(faces)

@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from faceall.analysis.quality import Note
+from faceall.gallery.people.recording import recording
 from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoStatus, SeenFile, Unusable
+from faceall.gallery.registration.options import Reassign
 from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.store import Store
 from faceall.types import Float32Array
@@ -50,7 +52,7 @@ def store_new_photo(store: Store, file: ScannedFile, info: FileInfo, *, strict: 
         if analysis.state != "ok":
             return PhotoResult(path, analysis.state, message=analysis.message)
         if not len(analysis.faces):
-            return PhotoResult(path, "no-face")
+            return PhotoResult(path, "no-face", notes=analysis.notes)
         store.photos.add_faces(photo, analysis, person)
         notes = analysis.notes
         if (twin := store.photos.lookalike(photo, analysis)) is not None:
@@ -66,46 +68,65 @@ def _place_of(store: Store, photo: int) -> str:
 
 
 def store_known_photo(
-    store: Store, info: FileInfo, person: str | None, known: KnownPhoto, *, reassign: bool
+    store: Store, info: FileInfo, person: str | None, known: KnownPhoto, *, reassign: Reassign
 ) -> PhotoResult:
     """Note where a known photo was seen, as a part of a change of `store`.
 
-    With `reassign`, its primary face is assigned to `person`, whatever its person was; with None it loses a name that
-    its path gave.
+    With `reassign` "all", its primary face is assigned to `person`, whatever its person was, and with None it loses its
+    name; with "unassigned" only if it has no name.
     """
     path = info.path
+    done: PhotoStatus = "reassigned"
     with store.changing():
         if known.state != "ok" and _holds_faces(store, path):
             return _damaged(path, known.state, known.message)
-        takes_name_off = person is None and named_by_path(store, known)
         status, message, old = _whereabouts(store, path, known.id)
         _put_file(store, info, known.id, person)
         follow = old is not None and old.person == known.person  # it was moved to another person's folder on purpose
-        if takes_name_off and reassign:
-            _take_name_off(store, known.id)
-        elif person is not None and known.primary and known.person != person and (reassign or follow):
+        if reassign == "all" and person is None and take_names_off(store, [known.id]):
+            done = "unnamed"
+        elif person is not None and reassigns(store, known, person, "all" if follow else reassign):
             store.photos.assign_primary(known.id, person)
         else:
             return known.result(path, status, message, moved_from=None if old is None else old.path)
         known = replace(known, person=person)
-    return known.result(
-        path, "reassigned" if old is None else "moved", message, moved_from=None if old is None else old.path
-    )
+    return known.result(path, done if old is None else "moved", message, moved_from=None if old is None else old.path)
 
 
-def named_by_path(store: Store, known: KnownPhoto) -> bool:
-    """Return whether the person of a photo was named by the path of one of its files."""
-    return known.person is not None and any(file.person == known.person for file in store.photos.files(known.id))
+def reassigns(store: Store, known: KnownPhoto, person: str | None, reassign: Reassign) -> bool:
+    """Return whether the primary face of a known photo is going to be assigned to a person."""
+    if reassign == "none" or person is None or not known.primary or known.person == person:
+        return False
+    return reassign == "all" or _awaits_name(store, known.id, person)
 
 
-def _take_name_off(store: Store, photo: int) -> None:
-    """Unassign the primary face of a photo, unless it is in a cluster without a name."""
+def _awaits_name(store: Store, photo: int, person: str) -> bool:
+    """Return whether the primary face of a photo has no name, and no user said that it does not show the person."""
     (stored,) = store.photos.stored([photo])
-    store.faces.assign([face.face_id for face in stored.faces if face.primary and face.named], None)
+    faces = [face.face_id for face in stored.faces if face.primary and (face.person is None or not face.named)]
+    row = store.people.named(person)
+    return any(row is None or row not in store.people.rejections([face]).get(face, ()) for face in faces)
+
+
+def take_names_off(store: Store, photos: Sequence[int]) -> list[int]:
+    """Unassign the primary faces of photos, as one change in the history; return the photos that had a name.
+
+    Faces in clusters without a name stay there.
+    """
+    named = {
+        face.face_id: photo.photo_id
+        for photo in store.photos.stored(photos)
+        for face in photo.faces
+        if face.primary and face.person is not None and face.named
+    }
+    if named:
+        with recording(store, "unassign", faces=len(named)):
+            store.faces.assign(list(named), None)
+    return list(named.values())
 
 
 def restore_stale_faces(
-    store: Store, file: ScannedFile, info: FileInfo, ids: Sequence[int], vectors: Float32Array, *, reassign: bool
+    store: Store, file: ScannedFile, info: FileInfo, ids: Sequence[int], vectors: Float32Array, *, reassign: Reassign
 ) -> PhotoResult | None:
     """Make the stale faces of a photo current, as a part of a change of `store`; None if none was left.
 
@@ -119,8 +140,8 @@ def restore_stale_faces(
         The stale faces.
     vectors : (n, D) float32
         Their new embeddings.
-    reassign : bool
-        Assign the primary face to the file's person, whatever its person was.
+    reassign : {"none", "unassigned", "all"}
+        Whether the primary face is assigned to the file's person.
     """
     with store.changing():
         store.photos.restore(ids, vectors)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
+import numpy as np
 from PIL import Image as PillowImage
 
 from faceall.arguments import checked
@@ -38,6 +39,10 @@ DEFAULT_MAX_PIXELS = 200_000_000
 _T = TypeVar("_T")
 
 _END_OF_JPEG = b"\xff\xd9"
+_FILLER = bytes(37 * number % 251 for number in range(4096))
+"""Bytes that a JPEG decoder reads as some pixels or other; 0xFF, which begins markers, is not among them."""
+_UNDECODED = 128
+"""What a JPEG decoder leaves in all channels where the data have ended."""
 
 
 @checked
@@ -291,10 +296,9 @@ def _decode(file: BinaryIO, max_pixels: int, reduction: Reduction = _whole) -> D
 def _decode_leniently(file: BinaryIO, max_pixels: int, reduction: Reduction) -> DecodedImage:
     """Decode an open file; a JPEG without its end is decoded as if it ended there."""
     try:
-        return _decode(file, max_pixels, reduction)
+        decoded = _decode(file, max_pixels, reduction)
     except UnreadableError as unreadable:
-        file.seek(0)
-        content = file.read()
+        content = _content(file)
         if _known_format(content) != JPEG or _END_OF_JPEG in content[-32:]:
             raise
         completed = io.BytesIO(content + _END_OF_JPEG)
@@ -302,6 +306,32 @@ def _decode_leniently(file: BinaryIO, max_pixels: int, reduction: Reduction) -> 
             return replace(_decode(completed, max_pixels, reduction), truncated=True)
         except UnreadableError:
             raise unreadable from None  # the reason is that of the file as it is
+    if _has_undecoded_corner(decoded.pixels) and _ends_early(_content(file), decoded.pixels, max_pixels, reduction):
+        return replace(decoded, truncated=True)
+    return decoded
+
+
+def _has_undecoded_corner(pixels: Image) -> bool:
+    """Return whether a corner has the gray that a decoder leaves where data are missing; any, as images are turned."""
+    corners = (pixels[rows, columns] for rows in (slice(2), slice(-2, None)) for columns in (slice(2), slice(-2, None)))
+    return any((corner == _UNDECODED).all() for corner in corners)
+
+
+def _ends_early(content: bytes, pixels: Image, max_pixels: int, reduction: Reduction) -> bool:
+    """Return whether a JPEG that has an end marker lacks data before it: more data then change its pixels."""
+    if _known_format(content) != JPEG or not content.endswith(_END_OF_JPEG):
+        return False
+    longer = io.BytesIO(content[: -len(_END_OF_JPEG)] + _FILLER + _END_OF_JPEG)
+    try:
+        return not np.array_equal(_decode(longer, max_pixels, reduction).pixels, pixels)
+    except UnreadableError:
+        return False
+
+
+def _content(file: BinaryIO) -> bytes:
+    """Return the whole content of an open file."""
+    file.seek(0)
+    return file.read()
 
 
 def _known_format(content: bytes) -> str | None:
