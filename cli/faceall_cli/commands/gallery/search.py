@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 4),
-    help="List only faces up to this squared distance, 0 to 4, all as matches. Default: the gallery's threshold decides.",
+    help="List only faces up to this squared distance, 0 to 4, all as matches. Default: the gallery's threshold.",
 )
 @click.option(
     "--by",
