@@ -38,6 +38,32 @@ def test_changes_are_reported_as_they_appear(gallery: Gallery, photos: Path, pol
     assert len(gallery) == 2
 
 
+@pytest.mark.parametrize("poll", [0.2, None])
+def test_photos_created_during_the_first_pass_are_registered(
+    gallery: Gallery, photos: Path, poll: float | None
+) -> None:
+    """A photo that is created after the folder was listed, with no event later, has one result, as all others have."""
+    if poll is None:
+        pytest.importorskip("watchfiles", reason="events need watchfiles")
+    for number in (1, 2):
+        write_photo(photos / f"{number}.png", one_face(number))
+    stop = Event()
+    timer = Timer(20, stop.set)
+    timer.start()
+    results = gallery.watch(photos, names_from="none", poll=poll, stop=stop)
+    found = [next(results)]
+    write_photo(photos / "new/3.png", one_face(3))  # the pass is not over
+    found += [next(results), next(results)]
+    assert [(result.path.name, result.status) for result in found] == [
+        ("1.png", "added"),
+        ("2.png", "added"),
+        ("3.png", "added"),
+    ]
+    timer.cancel()
+    Timer(1.5, stop.set).start()
+    assert list(results) == []  # nothing twice
+
+
 def test_only_folders_are_watched(gallery: Gallery, photos: Path) -> None:
     """A file or a missing path is refused with what to do."""
     with pytest.raises(FaceallError, match="register takes files"):

@@ -17,7 +17,7 @@ from faceall.gallery.naming import NamesFrom
 from faceall.gallery.records import PhotoResult
 
 _DEBOUNCE = 1600  # milliseconds within which changes are handled together
-_CHECK = 1000  # milliseconds between looks at `stop`
+_CHECK = 200  # milliseconds between looks at `stop`, and before the first pass
 _QUIET = frozenset(("unchanged", "duplicate", "no-face", "unreadable", "too-large"))
 
 
@@ -69,7 +69,6 @@ def watch_folders(
             raise FaceallError(f"{root}: is not a folder; watch takes folders, register takes files")
     ended = stop or Event()
     seen: dict[Path, dict[Path, str]] = {root: {} for root in roots}
-    yield from _pass(gallery, roots, seen, names_from, ended)
     for changed in _changes(roots, poll, ended):
         yield from _pass(gallery, changed, seen, names_from, ended)
 
@@ -99,27 +98,43 @@ def _pass(
 
 
 def _changes(roots: Sequence[Path], poll: float | None, stop: Event) -> Iterator[list[Path]]:
-    """Yield the folders to register again: those with changes, or all of them every `poll` seconds."""
-    wait = _watcher() if poll is None else None
-    if wait is None:
+    """Yield the folders to register: all of them first, then those with changes, or all every `poll` seconds.
+
+    Events are collected before the folders are yielded first: a photo that is created during a pass leads to another.
+    """
+    listen = _listener() if poll is None else None
+    if listen is None:
+        if not stop.is_set():
+            yield list(roots)
         while not stop.wait(poll or 10.0):
             yield list(roots)
         return
-    for paths in wait(roots, stop):
-        yield [root for root in roots if any(root == path or root in path.parents for path in paths)]
+    changes = listen(roots, stop)
+    if next(changes, None) is None:  # it is stopped
+        return
+    yield list(roots)
+    for paths in changes:
+        changed = [root for root in roots if any(root == path or root in path.parents for path in paths)]
+        if changed:
+            yield changed
 
 
-def _watcher() -> Callable[[Sequence[Path], Event], Iterator[list[Path]]] | None:
-    """Return what waits for events of the file system; None without watchfiles."""
+def _listener() -> Callable[[Sequence[Path], Event], Iterator[list[Path]]] | None:
+    """Return a function that collects events of the file system; None without watchfiles.
+
+    Its first result comes when events are collected. Events between two results are in the later one; results may be
+    empty.
+    """
     try:
         from watchfiles import watch
     except ImportError:
         return None
 
-    def wait(roots: Sequence[Path], stop: Event) -> Iterator[list[Path]]:
+    def listen(roots: Sequence[Path], stop: Event) -> Iterator[list[Path]]:
         for changes in watch(
-            *roots, watch_filter=None, stop_event=stop, debounce=_DEBOUNCE, rust_timeout=_CHECK, raise_interrupt=False
-        ):
+            *roots, watch_filter=None, stop_event=stop, debounce=_DEBOUNCE, rust_timeout=_CHECK,
+            yield_on_timeout=True, raise_interrupt=False,
+        ):  # fmt: skip
             yield [Path(path) for _, path in changes]
 
-    return wait
+    return listen
