@@ -13,7 +13,10 @@ from cli_runs import Run, records
 from PIL import Image as PillowImage
 
 from detector_files import yunet_file
+from faceall.gallery import Removal
 from faceall.images import read_image
+from faceall.index import Receipt
+from faceall_cli.commands.gallery.receipts import proof_of
 from tiny_model import write_tiny_model
 
 
@@ -170,7 +173,8 @@ def test_people_commands(run: Run, portraits: Path) -> None:
     (person,) = records(run("people", "list", "--json").stdout)
     assert (person["person"], person["face_count"], person["photo_count"]) == ("Eileen Collins", 2, 2)
     assert "did you mean" in run("people", "remove", "Eileen", exit_code=1).stderr
-    assert "2 faces and 2 photos erased; freed space overwritten" in run("people", "remove", "Eileen Collins").stdout
+    text = run("people", "remove", "Eileen Collins").stdout
+    assert "(2 faces and 2 photos erased; nothing of this is left in the gallery)" in text
     assert run("people", "list", "--json").stdout == ""
 
 
@@ -182,11 +186,20 @@ def test_removing(run: Run, portraits: Path) -> None:
     proof = {"secure_delete": True, "log": "empty", "graph": "none", "complete": True, "damaged_copies": []}
     assert gone["receipt"] == {"face_count": 1, "stale_face_count": 0, "photo_count": 1, "generation": 2, **proof}
     text = run("remove", portraits / "Mirror").stdout
-    assert "(1 face and 1 photo erased; freed space overwritten; no graph file; log empty; generation 3)" in text
+    assert "(1 face and 1 photo erased; nothing of this is left in the gallery)" in text
     (status,) = records(run("status", "--json").stdout)
     assert (status["face_count"], status["person_count"], status["photo_count"], status["without_face"]) == (0, 0, 1, 1)
     assert "no photo" in run("remove", portraits / "Mirror", exit_code=1).stderr
+    assert "(1 photo erased; nothing of this is left in the gallery)" in run("remove", portraits / "wall.png").stdout
     assert "gallery is empty" in run("search", portraits / "Eileen/1.png", exit_code=1).stderr
+
+
+def test_receipt_says_what_is_left() -> None:
+    """The text names each place that still has what was removed."""
+    removal = Removal((1,), (), (), receipt=Receipt(3, True, "held", "outdated", ("faces.db.damaged-1",)))
+    said = proof_of(removal)
+    assert said.startswith(" (1 face erased; the search graph still has removed faces until it is saved again; another")
+    assert "NOT removed from faces.db.damaged-1" in said
 
 
 def test_status_reports_missing_files(run: Run, portraits: Path) -> None:

@@ -52,6 +52,15 @@ def test_receipt_of_a_person(filled: Gallery) -> None:
     assert not any(secret in bytes_of(filled.folder) for secret in secrets)
 
 
+def test_receipt_of_a_photo_without_faces(filled: Gallery, photos: Path) -> None:
+    """The log is emptied after the removal of a photo without faces, too."""
+    filled.register(write_photo(photos / "sky.png", []))
+    removal = filled.photos.remove(photos / "sky.png")
+    assert (len(removal.photos), removal.count) == (1, 0)
+    assert removal.receipt is not None
+    assert (removal.receipt.log, removal.receipt.complete) == ("empty", True)
+
+
 def test_receipt_of_a_large_gallery(filled: Gallery, folder: Path) -> None:
     """A graph file is rewritten without the removed vectors."""
     filled.close()

@@ -555,6 +555,16 @@ class FaceIndex:
         self._changed = False
         return clean
 
+    def empty_log(self) -> bool:
+        """Move the database's log into the database, and wait for other readers and writers as `save` does.
+
+        Returns
+        -------
+        bool
+            Whether the log is empty.
+        """
+        return self._storage.tidy(wait=_LONGEST_WAIT)
+
     def receipt(self) -> Receipt:
         """Return which traces of removed vectors are left on the disk; none after a `save` that returned True."""
         return read_receipt(self._storage)

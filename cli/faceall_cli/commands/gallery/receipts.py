@@ -9,6 +9,7 @@ from faceall_cli.console import counted
 
 if TYPE_CHECKING:
     from faceall.gallery import Removal
+    from faceall.index import Receipt
 
 
 def receipt_of(removal: Removal) -> dict[str, Any]:
@@ -24,14 +25,21 @@ def proof_of(removal: Removal) -> str:
     receipt = removal.receipt
     if receipt is None:
         return ""
-    parts = [f"{counted(removal.count, 'face')} and {counted(len(removal.photos), 'photo')} erased"]
-    parts.append("freed space overwritten" if receipt.secure_delete else "freed space NOT overwritten")
-    parts.append({"none": "no graph file", "rewritten": "graph rewritten"}.get(receipt.graph, "graph still has them"))
-    parts.append(
-        "log empty"
-        if receipt.log == "empty"
-        else "another program is using the gallery, so the log still has them until a writer closes it"
-    )
+    counts = ((removal.count, "face"), (len(removal.photos), "photo"))
+    erased = " and ".join(counted(number, noun) for number, noun in counts if number) or "0 faces"
+    left = _left_of(receipt)
+    return f" ({erased} erased; {'; '.join(left) if left else 'nothing of this is left in the gallery'})"
+
+
+def _left_of(receipt: Receipt) -> list[str]:
+    """Return where the gallery's folder still has what was removed."""
+    left = []
+    if not receipt.secure_delete:
+        left.append("the freed space of the database was NOT overwritten")
+    if receipt.graph == "outdated":
+        left.append("the search graph still has removed faces until it is saved again")
+    if receipt.log == "held":
+        left.append("another program is using the gallery, so its log still has this until a change after it has ended")
     if receipt.damaged_copies:
-        parts.append(f"NOT removed from {', '.join(receipt.damaged_copies)}, which a repair kept: delete it")
-    return f" ({'; '.join(parts)}; generation {receipt.generation:,})"
+        left.append(f"NOT removed from {', '.join(receipt.damaged_copies)}, which a repair kept: delete it")
+    return left

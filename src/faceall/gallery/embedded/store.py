@@ -202,6 +202,8 @@ class EmbeddedStore:
         """Remove the data of a removal from every file; return the removal with its receipt."""
         if removal.count:
             self.index.save()
+        else:  # the graph is not concerned
+            self.index.empty_log()
         return replace(removal, receipt=self.index.receipt())
 
     def close(self, *, save: bool = True) -> None:
