@@ -13,8 +13,8 @@ from stand_ins import one_face, write_photo
 
 from faceall.gallery import Gallery
 from faceall.gallery.metadata.regions import Region, UnsafeXmlError, parse_xml, stored, upright
+from faceall.gallery.metadata.revision import with_regions
 from faceall.gallery.metadata.sources import named_regions, regions_in
-from faceall.gallery.metadata.writing import with_regions
 from faceall.images import write_image
 from faceall.images.metadata import Metadata, read_metadata
 from faceall.types import Image
@@ -145,7 +145,7 @@ def test_faces_are_named_from_sidecars(gallery: Gallery, photos: Path) -> None:
     assert found.width is not None
     assert found.height is not None
     box = (x0 / found.width, y0 / found.height, x1 / found.width, y1 / found.height)
-    document = with_regions(None, [Region("Ada", box)], (found.width, found.height))
+    document = with_regions(None, [Region("Ada", box)], (found.width, found.height)).content
     assert document is not None
     (photos / "a.png.xmp").write_bytes(document)
     registration = gallery.iter_register(photos, names_from="xmp")
@@ -157,7 +157,7 @@ def test_names_in_sidecars_are_made_valid(gallery: Gallery, photos: Path) -> Non
     """Invisible letters and bidi overrides are removed; an empty result names no one."""
     for number, name in enumerate(("A\u200bd\u202ea", "\u2066\u3164")):
         write_photo(photos / f"{number}.png", one_face(1 + number))
-        document = with_regions(None, [Region(name, (0.0, 0.0, 1.0, 1.0))], (64, 64))
+        document = with_regions(None, [Region(name, (0.0, 0.0, 1.0, 1.0))], (64, 64)).content
         assert document is not None
         (photos / f"{number}.png.xmp").write_bytes(document)
     assert {result.person for result in gallery.register(photos, names_from="xmp")} <= {"Ada", None}
@@ -205,7 +205,7 @@ def test_exiftool_reads_written_sidecars(tmp_path: Path) -> None:
     if shutil.which("exiftool") is None:
         pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
     sidecar = tmp_path / "a.xmp"
-    document = with_regions(None, [Region("Ada Lovelace", (0.1, 0.2, 0.3, 0.6))], (400, 300))
+    document = with_regions(None, [Region("Ada Lovelace", (0.1, 0.2, 0.3, 0.6))], (400, 300)).content
     assert document is not None
     sidecar.write_bytes(document)
     out = subprocess.run(["exiftool", "-json", "-struct", str(sidecar)], capture_output=True, check=True).stdout

@@ -243,7 +243,9 @@ class GalleryPhotos:
         """Write the names of faces to XMP sidecars beside the photos, as MWG and Microsoft regions.
 
         The photos are never changed. A sidecar of another program is extended; its regions and all else it says are
-        kept. A name that faceall wrote follows the gallery; a second run changes nothing.
+        kept. A name that faceall wrote follows the gallery: it is changed when the person is renamed, and removed when
+        the face has no name any more, is hidden or is gone. A sidecar of which nothing is left is deleted. A face that
+        another program names differently gets no name; it is reported. A second run changes nothing.
 
         Parameters
         ----------
@@ -255,7 +257,7 @@ class GalleryPhotos:
         Yields
         ------
         TaggedPhoto
-            One per file that exists and shows a named face.
+            One per file that exists and shows a named face, and per file whose sidecar lost names.
         """
         given = [paths] if isinstance(paths, str | os.PathLike) else paths
         return tag_photos(self._store, below=[Path(os.path.abspath(path)) for path in given], write=write)

@@ -152,6 +152,11 @@ class EmbeddedPhotos:
             found = connection.execute("SELECT DISTINCT photo FROM files WHERE path < ?", (BEHIND_MARK,)).fetchall()
         return [row[0] for row in found]
 
+    def ids(self) -> list[int]:
+        """Return all photos, also those without a face, in order."""
+        with self._index.reading() as connection:
+            return [row[0] for row in connection.execute("SELECT id FROM photos ORDER BY id")]
+
     def below(self, path: Path) -> list[int]:
         """Return the photos that were seen at a path or below it."""
         exact, below = os.fsencode(path), os.fsencode(path / "x")[:-1]

@@ -17,7 +17,7 @@ from faceall.gallery.store.transfer import Summing, Sums, fingerprint_of
 
 Progress = Callable[[int, int], None]
 
-_SETTINGS = ("calibration",)
+_SETTINGS = ("calibration", "tagging")
 _MARK = "move"
 _BATCH = 64  # photos that are copied or compared together
 

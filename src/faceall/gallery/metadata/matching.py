@@ -9,6 +9,7 @@ from faceall.gallery.metadata.regions import Region, overlap
 from faceall.gallery.naming import fitting_name
 from faceall.gallery.records import StoredFace, StoredPhoto
 from faceall.gallery.store import Store
+from faceall.types import Face
 
 LEAST_OVERLAP = 0.2
 """Intersection over union from which a region and a face are the same; programs draw faces more or less closely."""
@@ -36,10 +37,10 @@ def match_regions(photo: StoredPhoto, regions: Sequence[Region]) -> list[tuple[S
     return found
 
 
-def relative_box(face: StoredFace, photo: StoredPhoto) -> tuple[float, float, float, float]:
+def relative_box(face: StoredFace | Face, photo: StoredPhoto) -> tuple[float, float, float, float]:
     """Return the box of a face as shares of the width and height of its photo, within it."""
     width, height = photo.width or 1, photo.height or 1
-    x0, y0, x1, y1 = face.box
+    x0, y0, x1, y1 = map(float, face.box)
     return max(0.0, x0 / width), max(0.0, y0 / height), min(1.0, x1 / width), min(1.0, y1 / height)
 
 

@@ -1,15 +1,15 @@
-"""Write named regions into an XMP document, keeping what others wrote.
+"""Entries of regions in an XMP document: read, add, rename and remove them.
 
-A region that faceall writes carries the name once more in an attribute of its own; only a region whose name still
-equals it is renamed later. Regions of others are never changed.
+An entry that faceall writes carries the name once more in an attribute of its own; only an entry whose name still
+equals it is renamed or removed later. A second attribute says which gallery has written it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from faceall.gallery.metadata.matching import LEAST_OVERLAP
 from faceall.gallery.metadata.regions import (
     AREA,
     MP,
@@ -24,14 +24,16 @@ from faceall.gallery.metadata.regions import (
     microsoft_region,
     mwg_items,
     mwg_region,
-    overlap,
     parse_xml,
 )
 
 _META = "adobe:ns:meta/"
-_OWN = "https://faceall.invalid/xmp/1.0/"
-_MARK = f"{{{_OWN}}}written"
-_EARLIER_MARK = f"{{{_OWN}}}name"  # ExifTool warned of it, because the fields of both schemas are called Name
+OWN = "https://faceall.invalid/xmp/1.0/"
+"""The namespace of the marks of faceall."""
+
+_MARK, _GALLERY = "written", "gallery"
+_EARLIER_MARK = "name"  # ExifTool warned of it, because the fields of both schemas are called Name
+_RDF, _OUTERMOST = f"{{{RDF}}}RDF", f"{{{_META}}}xmpmeta"
 _LI, _BAG, _DESCRIPTION = f"{{{RDF}}}li", f"{{{RDF}}}Bag", f"{{{RDF}}}Description"
 _RESOURCE = {f"{{{RDF}}}parseType": "Resource"}
 _PREFIXES = {
@@ -43,7 +45,7 @@ _PREFIXES = {
     "MP": MP,
     "MPRI": MP_INFO,
     "MPReg": MP_REGION,
-    "faceall": _OWN,
+    "faceall": OWN,
     "xmp": "http://ns.adobe.com/xap/1.0/",
     "dc": "http://purl.org/dc/elements/1.1/",
     "exif": "http://ns.adobe.com/exif/1.0/",
@@ -57,111 +59,161 @@ _PREFIXES = {
 _EMPTY = f'<x:xmpmeta xmlns:x="{_META}"><rdf:RDF xmlns:rdf="{RDF}"/></x:xmpmeta>'.encode()
 
 
-def with_regions(document: bytes | None, regions: Sequence[Region], size: tuple[int, int]) -> bytes | None:
-    """Return an XMP document with these regions in both schemas; None if it says all of that already.
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An entry of a list of regions, and what it says."""
+
+    item: ElementTree.Element
+    region: Region
+    name: tuple[str, str]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether faceall wrote the entry, and no other program has changed its name."""
+        return self.region.name in (field(self.item, OWN, _MARK), field(self.item, OWN, _EARLIER_MARK))
+
+    @property
+    def gallery(self) -> str | None:
+        """The gallery that has written the entry; None if it does not say."""
+        return field(self.item, OWN, _GALLERY)
+
+    def rename(self, name: str, gallery: str | None) -> bool:
+        """Change the name to that of a gallery; return whether it was another one."""
+        if self.region.name == name:
+            return False
+        _drop(self.item, OWN, (_EARLIER_MARK, _GALLERY))
+        _put(self.item, *self.name, name)
+        _put(self.item, OWN, _MARK, name)
+        if gallery is not None:
+            _put(self.item, OWN, _GALLERY, gallery)
+        return True
+
+
+class RegionDocument:
+    """An XMP document with lists of regions in both schemas.
 
     Parameters
     ----------
-    document : bytes or None
-        The existing document.
-    regions : sequence of Region
-        The named faces, relative to the stored image.
-    size : (width, height)
-        Of the stored image in pixels.
+    content : bytes or None
+        The document; None for a new one.
 
     Raises
     ------
     UnsafeXmlError
-        The existing document is not XMP or has a document type.
+        It is not XMP or has a document type.
     """
-    for prefix, space in _PREFIXES.items():
-        ElementTree.register_namespace(prefix, space)
-    root = parse_xml(_EMPTY if document is None else document)
-    rdf = root if root.tag == f"{{{RDF}}}RDF" else root.find(f".//{{{RDF}}}RDF")
-    if rdf is None:
-        rdf = ElementTree.SubElement(root, f"{{{RDF}}}RDF")
-    changed = False
-    for region in regions:
-        changed |= _put_mwg(rdf, region, size)
-        changed |= _put_microsoft(rdf, region)
-    if not changed:
-        return None
-    ElementTree.indent(root, " ")
-    return b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n%b\n<?xpacket end="w"?>\n' % (
-        ElementTree.tostring(root, encoding="utf-8", xml_declaration=False)
-    )
+
+    def __init__(self, content: bytes | None) -> None:
+        for prefix, space in _PREFIXES.items():
+            ElementTree.register_namespace(prefix, space)
+        self._root = parse_xml(_EMPTY if content is None else content)
+        found = self._root if self._root.tag == _RDF else self._root.find(f".//{_RDF}")
+        self._rdf = ElementTree.SubElement(self._root, _RDF) if found is None else found
+
+    def mwg(self) -> list[Entry]:
+        """Return the named faces of MWG's list."""
+        found = [(item, mwg_region(item)) for item in mwg_items(self._rdf)]
+        return [Entry(item, region, (MWG, "Name")) for item, region in found if region is not None]
+
+    def microsoft(self) -> list[Entry]:
+        """Return the named faces of Microsoft's list."""
+        found = [(item, microsoft_region(item)) for item in microsoft_items(self._rdf)]
+        name = (MP_REGION, "PersonDisplayName")
+        return [Entry(item, region, name) for item, region in found if region is not None]
+
+    def add_mwg(self, region: Region, size: tuple[int, int], gallery: str | None) -> None:
+        """Add a region to MWG's list; `size` is that of the stored image."""
+        regions = self._rdf.find(f".//{{{MWG}}}Regions")
+        if regions is None:
+            regions = ElementTree.SubElement(_description(self._rdf), f"{{{MWG}}}Regions", _RESOURCE)
+            applied = ElementTree.SubElement(regions, f"{{{MWG}}}AppliedToDimensions", _RESOURCE)
+            for name, value in (("w", size[0]), ("h", size[1]), ("unit", "pixel")):
+                ElementTree.SubElement(applied, f"{{{SIZE}}}{name}").text = str(value)
+        described = _new_entry(_bag(_inner(regions), f"{{{MWG}}}RegionList"), region.name, gallery)
+        ElementTree.SubElement(described, f"{{{MWG}}}Name").text = region.name
+        ElementTree.SubElement(described, f"{{{MWG}}}Type").text = "Face"
+        area = ElementTree.SubElement(described, f"{{{MWG}}}Area", _RESOURCE)
+        x0, y0, x1, y1 = region.box
+        numbers = {"x": (x0 + x1) / 2, "y": (y0 + y1) / 2, "w": x1 - x0, "h": y1 - y0}
+        for name, number in numbers.items():
+            ElementTree.SubElement(area, f"{{{AREA}}}{name}").text = f"{number:.6f}"
+        ElementTree.SubElement(area, f"{{{AREA}}}unit").text = "normalized"
+
+    def add_microsoft(self, region: Region, gallery: str | None) -> None:
+        """Add a region to Microsoft's list."""
+        info = self._rdf.find(f".//{{{MP}}}RegionInfo")
+        if info is None:
+            info = ElementTree.SubElement(_description(self._rdf), f"{{{MP}}}RegionInfo", _RESOURCE)
+        described = _new_entry(_bag(_inner(info), f"{{{MP_INFO}}}Regions"), region.name, gallery)
+        x0, y0, x1, y1 = region.box
+        rectangle = f"{x0:.6f}, {y0:.6f}, {x1 - x0:.6f}, {y1 - y0:.6f}"
+        ElementTree.SubElement(described, f"{{{MP_REGION}}}Rectangle").text = rectangle
+        ElementTree.SubElement(described, f"{{{MP_REGION}}}PersonDisplayName").text = region.name
+
+    def remove(self, entries: Iterable[Entry]) -> None:
+        """Remove entries, and the lists that have none left."""
+        holders = {child: parent for parent in self._root.iter() for child in parent}
+        for entry in entries:
+            element = entry.item
+            while (holder := holders.get(element)) is not None:
+                holder.remove(element)
+                if holder.tag in (_RDF, _OUTERMOST) or _says_something(holder):
+                    break
+                element = holder
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the document has no property, nor the name of the program that made it."""
+        others = [child for child in self._root if child is not self._rdf and self._root is not self._rdf]
+        return not (self._root.attrib or others or any(map(_says_something, self._rdf)))
+
+    def to_bytes(self) -> bytes:
+        """Return the document as a packet."""
+        ElementTree.indent(self._root, " ")
+        return b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n%b\n<?xpacket end="w"?>\n' % (
+            ElementTree.tostring(self._root, encoding="utf-8", xml_declaration=False)
+        )
 
 
-def _put_mwg(rdf: ElementTree.Element, region: Region, size: tuple[int, int]) -> bool:
-    """Add a region to MWG's list, or rename it there; returns whether anything changed."""
-    items = ((item, mwg_region(item)) for item in mwg_items(rdf))
-    present = _same_place(items, region)
-    if present is not None:
-        return _rename(present, MWG, "Name", region.name)
-    regions = rdf.find(f".//{{{MWG}}}Regions")
-    if regions is None:
-        regions = ElementTree.SubElement(_description(rdf), f"{{{MWG}}}Regions", _RESOURCE)
-        applied = ElementTree.SubElement(regions, f"{{{MWG}}}AppliedToDimensions", _RESOURCE)
-        for name, value in (("w", size[0]), ("h", size[1]), ("unit", "pixel")):
-            ElementTree.SubElement(applied, f"{{{SIZE}}}{name}").text = str(value)
-    item = ElementTree.SubElement(_bag(_inner(regions), f"{{{MWG}}}RegionList"), _LI)
-    described = ElementTree.SubElement(item, _DESCRIPTION, {_MARK: region.name})
-    ElementTree.SubElement(described, f"{{{MWG}}}Name").text = region.name
-    ElementTree.SubElement(described, f"{{{MWG}}}Type").text = "Face"
-    area = ElementTree.SubElement(described, f"{{{MWG}}}Area", _RESOURCE)
-    x0, y0, x1, y1 = region.box
-    numbers = {"x": (x0 + x1) / 2, "y": (y0 + y1) / 2, "w": x1 - x0, "h": y1 - y0}
-    for name, number in numbers.items():
-        ElementTree.SubElement(area, f"{{{AREA}}}{name}").text = f"{number:.6f}"
-    ElementTree.SubElement(area, f"{{{AREA}}}unit").text = "normalized"
-    return True
+def _new_entry(bag: ElementTree.Element, name: str, gallery: str | None) -> ElementTree.Element:
+    """Add an entry with the marks of faceall to a list; return the description in it."""
+    marks = {f"{{{OWN}}}{_MARK}": name}
+    if gallery is not None:
+        marks[f"{{{OWN}}}{_GALLERY}"] = gallery
+    return ElementTree.SubElement(ElementTree.SubElement(bag, _LI), _DESCRIPTION, marks)
 
 
-def _put_microsoft(rdf: ElementTree.Element, region: Region) -> bool:
-    """Add a region to Microsoft's list, or rename it there; returns whether anything changed."""
-    items = ((item, microsoft_region(item)) for item in microsoft_items(rdf))
-    present = _same_place(items, region)
-    if present is not None:
-        return _rename(present, MP_REGION, "PersonDisplayName", region.name)
-    info = rdf.find(f".//{{{MP}}}RegionInfo")
-    if info is None:
-        info = ElementTree.SubElement(_description(rdf), f"{{{MP}}}RegionInfo", _RESOURCE)
-    item = ElementTree.SubElement(_bag(_inner(info), f"{{{MP_INFO}}}Regions"), _LI)
-    described = ElementTree.SubElement(item, _DESCRIPTION, {_MARK: region.name})
-    x0, y0, x1, y1 = region.box
-    ElementTree.SubElement(
-        described, f"{{{MP_REGION}}}Rectangle"
-    ).text = f"{x0:.6f}, {y0:.6f}, {x1 - x0:.6f}, {y1 - y0:.6f}"
-    ElementTree.SubElement(described, f"{{{MP_REGION}}}PersonDisplayName").text = region.name
-    return True
+def _says_something(element: ElementTree.Element) -> bool:
+    """Return whether an element is more than an empty structure, or one with nothing but the size of the image."""
+    rest = [child for child in element if child.tag != f"{{{MWG}}}AppliedToDimensions"]
+    properties = set(element.attrib) - {f"{{{RDF}}}about", f"{{{RDF}}}parseType"}
+    return bool(rest or properties or (element.text or "").strip())
 
 
-def _same_place(
-    items: Iterable[tuple[ElementTree.Element, Region | None]], region: Region
-) -> ElementTree.Element | None:
-    """Return the entry that overlaps a region most, if any does enough."""
-    found = [(overlap(present.box, region.box), item) for item, present in items if present is not None]
-    best = max(found, key=lambda one: one[0], default=None)
-    return best[1] if best is not None and best[0] >= LEAST_OVERLAP else None
-
-
-def _rename(item: ElementTree.Element, space: str, name: str, value: str) -> bool:
-    """Rename an entry that faceall wrote and no other program changed; return whether it was renamed."""
-    marks = (_MARK, _EARLIER_MARK)
-    holder, mark = next(
-        ((one, mark) for one in item.iter(_DESCRIPTION) for mark in marks if mark in one.attrib), (None, _MARK)
-    )
-    current = field(item, space, name)
-    if holder is None or current == value or holder.attrib[mark] != current:
-        return False
-    child = holder.find(f"{{{space}}}{name}")
-    if child is None:
-        holder.attrib[f"{{{space}}}{name}"] = value
+def _put(item: ElementTree.Element, space: str, name: str, value: str) -> None:
+    """Set a property of an entry where it is, or add it."""
+    tag, holders = f"{{{space}}}{name}", (item, *item.findall(_DESCRIPTION))
+    for holder in holders:
+        child = holder.find(tag)
+        if tag in holder.attrib:
+            holder.attrib[tag] = value
+            return
+        if child is not None:
+            child.text = value
+            return
+    if f"{{{RDF}}}parseType" in holders[-1].attrib:  # which excludes properties as attributes
+        ElementTree.SubElement(holders[-1], tag).text = value
     else:
-        child.text = value
-    del holder.attrib[mark]
-    holder.attrib[_MARK] = value
-    return True
+        holders[-1].attrib[tag] = value
+
+
+def _drop(item: ElementTree.Element, space: str, names: Iterable[str]) -> None:
+    """Remove properties of an entry."""
+    for holder in (item, *item.findall(_DESCRIPTION)):
+        for tag in (f"{{{space}}}{name}" for name in names):
+            holder.attrib.pop(tag, None)
+            for child in holder.findall(tag):
+                holder.remove(child)
 
 
 def _description(rdf: ElementTree.Element) -> ElementTree.Element:

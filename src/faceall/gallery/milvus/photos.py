@@ -94,6 +94,10 @@ class MilvusPhotos:
         found = self._store.view().photos.where("displaced == true", lambda row: bool(row["displaced"]))
         return sorted(row["id"] for row in found)
 
+    def ids(self) -> list[int]:
+        """Return all photos, also those without a face, in order."""
+        return sorted(row["id"] for row in self._store.view().photos.where("id > 0", lambda _: True))
+
     def below(self, path: Path) -> list[int]:
         """Return the photos that were seen at a path or below it."""
         return self.below_each([path])[0]

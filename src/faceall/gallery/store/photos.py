@@ -67,6 +67,9 @@ class PhotoRecords(Protocol):
     def displaced(self) -> list[int]:
         """Return the displaced photos."""
 
+    def ids(self) -> list[int]:
+        """Return all photos, also those without a face, in order."""
+
     def below(self, path: Path) -> list[int]:
         """Return the photos that were seen at a path or below it."""
 
