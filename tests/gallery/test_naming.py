@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from threading import Event
 
 import pytest
 from stand_ins import Colour, ColourEmbedder, write_photo
 
 from faceall.errors import FaceallError, UnknownPersonError
-from faceall.gallery import Gallery, NamesFrom, find_candidates
+from faceall.gallery import Gallery, NamesFrom, describe_change, find_candidates
 from faceall.gallery.naming import looks_like_person, person_in_name, person_in_stem
 
 RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
@@ -279,15 +281,37 @@ def test_unname_keeps_the_faces_and_the_folder_stays_unnamed(gallery: Gallery, p
         gallery.people.unname(["Ada"])
 
 
-def test_unnamed_removes_names_from_paths(gallery: Gallery, photos: Path) -> None:
-    """Names from paths are removed; names given by the user and all faces are kept."""
-    folder_of(photos, "Ada", [RED, RED])
-    folder_of(photos, "Bob", [BLUE, BLUE])
+def test_unnamed_removes_the_names_of_known_photos(gallery: Gallery, photos: Path) -> None:
+    """Names are removed also where the person was renamed or given by the user; faces are kept, and undo names them."""
+    for folder, colour in (("Ada", RED), ("Bob", BLUE), ("Eve", GREEN)):
+        folder_of(photos, folder, [colour, colour])
+    gallery.register(photos / "Eve", person="Mallory")
     gallery.register(photos)
     gallery.people.rename("Bob", "Robert")
-    statuses = [result.status for result in gallery.register(photos, unnamed=True)]
-    assert statuses == ["reassigned", "reassigned", "unchanged", "unchanged"]
-    assert (names(gallery), len(gallery)) == ({"Robert": 2}, 4)
+    before = names(gallery)
+    results = gallery.register(photos, unnamed=True)
+    assert {(result.status, result.person) for result in results} == {("unnamed", None)}
+    assert (names(gallery), len(gallery)) == ({}, 6)
+    assert {result.status for result in gallery.register(photos, unnamed=True)} == {"unchanged"}
+    change = gallery.people.history().items[0]
+    assert describe_change(change) == "removed the name of 6 faces"
+    gallery.people.undo(change.id)
+    assert names(gallery) == before == {"Ada": 2, "Robert": 2, "Mallory": 2}
+
+
+def test_unnamed_removes_the_name_of_a_copy_and_keeps_groups(gallery: Gallery, photos: Path) -> None:
+    """A known photo at another path loses its name too; a group without a name stays."""
+    folder_of(photos, "Ada", [RED, RED])
+    gallery.register(photos)
+    folder_of(photos, "Bob", [BLUE, BLUE])
+    gallery.register(photos / "Bob", unnamed=True)
+    gallery.people.cluster()
+    (photos / "copies").mkdir()
+    for folder in ("Ada", "Bob"):
+        shutil.copy(photos / folder / "0.png", photos / "copies" / f"{folder}.png")
+    results = gallery.register(photos / "copies", unnamed=True)
+    assert [result.status for result in results] == ["unnamed", "duplicate"]
+    assert sorted(names(gallery).values()) == [1, 2]
 
 
 def test_person_with_differing_faces_is_reported(gallery: Gallery, photos: Path) -> None:
@@ -297,3 +321,55 @@ def test_person_with_differing_faces_is_reported(gallery: Gallery, photos: Path)
     gallery.register(photos, names_from="folders")
     (mixed,) = gallery.people.mixed()
     assert (mixed.person, mixed.agreement.agreeing, mixed.agreement.faces) == ("Rome", 3, 9)
+
+
+@pytest.mark.parametrize("names_from", ["folders", "files"])
+def test_names_from_folders_or_files_name_known_photos_without_a_name(
+    gallery: Gallery, photos: Path, names_from: NamesFrom
+) -> None:
+    """What the user asks for names photos that were left unnamed; `auto` and a watched folder leave them so."""
+    folder_of(photos, "Rome", [RED, BLUE, GREEN])
+    for number in range(3):
+        (photos / f"Rome/{number}.png").rename(photos / f"Rome/Rome {number}.png")
+    gallery.register(photos)
+    assert {result.status for result in gallery.register(photos)} == {"unchanged"}
+    stop = Event()
+    new = write_photo(photos / "1.png", [(40, 25, 40, RED)])
+    watched = gallery.watch(photos, names_from=names_from, poll=9, stop=stop)
+    assert next(watched).path == new
+    stop.set()
+    assert (list(watched), names(gallery)) == ([], {})
+    new.unlink()
+    results = gallery.register(photos, names_from=names_from)
+    assert {(result.status, result.person) for result in results} == {("reassigned", "Rome")}
+    assert names(gallery) == {"Rome": 3}
+    assert {result.status for result in gallery.register(photos, names_from=names_from)} == {"unchanged"}
+
+
+@pytest.mark.parametrize("taken_off", ["none", "unnamed", "unname", "cluster"])
+def test_folders_name_photos_whose_name_was_taken_off(gallery: Gallery, photos: Path, taken_off: str) -> None:
+    """It makes no difference why known photos have no name; groups without a name count as none."""
+    folder_of(photos, "Ada", [RED, RED])
+    gallery.register(photos, names_from="none" if taken_off in ("none", "cluster") else "auto")
+    if taken_off == "unnamed":
+        gallery.register(photos, unnamed=True)
+    elif taken_off == "unname":
+        gallery.people.unname("Ada")
+    elif taken_off == "cluster":
+        gallery.people.cluster()
+        assert len(names(gallery)) == 1
+    assert "Ada" not in names(gallery)
+    gallery.register(photos, names_from="folders")
+    assert names(gallery) == {"Ada": 2}
+
+
+def test_folders_change_no_decision_of_the_user(gallery: Gallery, photos: Path) -> None:
+    """Photos that have another person keep that one; a face that is said not to show Ada is not named Ada."""
+    folder_of(photos, "Ada", [RED, RED, RED])
+    gallery.register(photos)
+    one, two, _ = gallery.faces.find(person="Ada")
+    gallery.faces.assign(one.face_id, "Bob")
+    gallery.faces.unassign([two.face_id])
+    statuses = [result.status for result in gallery.register(photos, names_from="folders")]
+    assert statuses == ["unchanged"] * 3
+    assert names(gallery) == {"Ada": 1, "Bob": 1}

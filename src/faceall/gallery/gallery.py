@@ -234,9 +234,11 @@ class Gallery:
             Where names come from otherwise. With "auto" a folder names its photos if it looks like a person's (no
             date, no word of a camera, program or event) and most primary faces in it agree; `iter_register` reports
             what was decided. "folders" takes the nearest folder without checking the faces, "files" the file name
-            without dates, counters and copies, "xmp" the face regions in the metadata.
+            without dates, counters and copies, "xmp" the face regions in the metadata; these three also name
+            registered photos that have no name.
         unnamed : bool, default False
-            Use no names from paths, and remove names that registered photos got from their paths; the faces stay.
+            Use no names from paths, and remove the names of registered photos; the faces stay. `people.undo` gives them
+            back.
         strict : bool, default False
             Refuse photos whose primary face is small, blurred, turned away or cut off by the edge.
         min_face : float, optional
@@ -336,9 +338,12 @@ class Gallery:
             A path is not a folder; and what `register` raises.
         """
         given = [folders] if isinstance(folders, str | os.PathLike) else folders
+        from faceall.gallery.registration.paths import NewPhotos
         from faceall.gallery.registration.watching import watch_folders
 
-        return watch_folders(self, [Path(one) for one in given], names_from=names_from, poll=poll, stop=stop)
+        return watch_folders(
+            NewPhotos(self._context), [Path(one) for one in given], names_from=names_from, poll=poll, stop=stop
+        )
 
     def register_candidates(self, candidates: Iterable[Candidate], *, reassign: bool = False) -> Registration:
         """Register files that each have their own person or none, while iterating over the result.
@@ -348,7 +353,8 @@ class Gallery:
         candidates : iterable of Candidate
             The files and their people.
         reassign : bool, default False
-            Reassign the primary face of a registered photo to the person of its candidate.
+            Reassign the primary face of a registered photo to the person of its candidate; without one it loses its
+            name.
 
         Returns
         -------
@@ -366,7 +372,7 @@ class Gallery:
         ]
         from faceall.gallery.registration.registration import Registration
 
-        return Registration(self._context, tidy, RegistrationOptions(reassign=reassign))
+        return Registration(self._context, tidy, RegistrationOptions(reassign="all" if reassign else "none"))
 
     # -- videos -----------------------------------------------------------------------------------------------------
 

@@ -143,7 +143,7 @@ def known_video(context: Context, path: Path) -> tuple[FileInfo, PhotoResult | N
     known = known_photo(context.store, digest)
     if known is None:
         return info, None
-    return info, store_known_photo(context.store, info, None, known, reassign=False)
+    return info, store_known_photo(context.store, info, None, known, reassign="none")
 
 
 def register_tracks(context: Context, info: FileInfo, tracks: Sequence[Track], *, limit: float | None) -> VideoResult:

@@ -28,10 +28,12 @@ from faceall_cli.sources import sources_argument
 
 if TYPE_CHECKING:
     from faceall.gallery import Gallery, NamesFrom, PhotoResult, Registration
+    from faceall.gallery.registration.folder_names import FolderName
 
 _DONE = frozenset(("added", "unchanged"))
 _UNREADABLE = frozenset(("unreadable", "too-large"))
 _MAX_NAMES = 20
+_MAX_PLACES = 5
 _MAX_CHECKED = 200  # people whose faces are compared
 _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
 
@@ -46,7 +48,7 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
     show_default=True,
     help="Where names come from, see above.",
 )
-@click.option("--unnamed", is_flag=True, help="Use no names, and remove names that came from paths; faces stay.")
+@click.option("--unnamed", is_flag=True, help="Use no names, and remove those of registered photos; faces stay.")
 @click.option("--strict", is_flag=True, help="Refuse photos with a small, blurred, turned or cut-off primary face.")
 @min_face_option
 @click.option(
@@ -79,8 +81,8 @@ def register(
     its name looks like a person's (no date, no word of a camera, program or event) and most faces in it agree; what was
     named and what was left unnamed is listed at the end. With --names-from folders the faces are not checked; with
     files the file name counts, without dates, counters and copies: ada_2.jpg shows ada; with xmp the face regions in
-    the metadata. Of several faces the large, central one gets the name; the others are stored and found without one.
-    `faceall cluster` groups unnamed faces by person.
+    the metadata. These three also name registered photos that have no name. Of several faces the large, central one
+    gets the name; the others are stored and found without one. `faceall cluster` groups unnamed faces by person.
 
     Faces that are hard to recognise and near-duplicates of registered photos are reported.
 
@@ -245,9 +247,19 @@ def _print_names(console: Console, registration: Registration) -> None:
         record = {"path": str(found.folder), "status": "left-unnamed", "suggested": found.name}
         console.record({**record, "photos": found.photos, **counts})
         if not console.quiet:
-            agreeing = f"{found.agreement.agreeing} of {found.agreement.faces} faces agree"
-            console.line(f"left unnamed: {short_path(found.folder)} shows several people ({agreeing})")
+            console.line(f"left unnamed: {_several(found)}")
+    if refused and not console.quiet:
+        console.remark("to name them after their folders all the same: faceall register --names-from folders PATH")
     for folder in registration.joint_folders:
         console.remark(
             f"left unnamed: {short_path(folder)} names two people; name their faces with faceall people name"
         )
+
+
+def _several(found: FolderName) -> str:
+    """Return which folders show several people."""
+    places = found.places or (found.folder,)
+    listed = ", ".join(map(short_path, places[:_MAX_PLACES]))
+    more = f" and {len(places) - _MAX_PLACES:,} more" if len(places) > _MAX_PLACES else ""
+    agreeing = f"{found.agreement.agreeing} of {found.agreement.faces} faces agree"
+    return f"{listed}{more} {'shows' if len(places) == 1 else 'show'} several people ({agreeing})"

@@ -26,6 +26,7 @@ PhotoStatus = Literal[
     "removed",
     "duplicate",
     "reassigned",
+    "unnamed",
     "back",
     "refused",
     "no-face",
@@ -107,7 +108,8 @@ class PhotoResult:
         - moved: known under a path that no longer exists
         - removed: the file is gone, its faces are kept (only while folders are watched)
         - duplicate: known under another path that still exists
-        - reassigned: known; its primary face was assigned to the given person
+        - reassigned: known; its primary face was assigned to the given person, or to that of its path
+        - unnamed: known; its primary face lost its name
         - back: its stale faces were embedded with the current model; they keep their ids and names
         - refused: its primary face is hard to recognise, and `strict` was set; nothing was stored
         - no-face: readable, but without a face

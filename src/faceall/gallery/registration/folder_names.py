@@ -33,6 +33,8 @@ class FolderName:
     accepted : bool
         True if the primary faces of these photos belong to the person of that name; False if they were left unnamed,
         because the folder shows several people.
+    places : tuple of Path
+        Where these photos are: the folder, or the folders in it if no photo is in it itself.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class FolderName:
     photos: int
     agreement: Agreement
     accepted: bool
+    places: tuple[Path, ...] = ()
 
 
 class FolderNames:
@@ -68,9 +71,16 @@ class FolderNames:
             for ((folder, name), paths), agreement in zip(group, _agreements(store, group, threshold), strict=True):
                 if not agreement.mostly:
                     _take_name_off(store, paths, name)
-                decided.append(FolderName(folder, name, len(paths), agreement, agreement.mostly))
+                places = _places(folder, paths)
+                decided.append(FolderName(folder, name, len(paths), agreement, agreement.mostly, places))
         self._photos = {}
         return decided
+
+
+def _places(folder: Path, paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Return where photos below a folder are, in the words of `FolderName`."""
+    inside = {folder.joinpath(*path.relative_to(folder).parts[:1]) for path in paths if path.parent != folder}
+    return (folder,) if any(path.parent == folder for path in paths) else tuple(sorted(inside))
 
 
 def _agreements(store: Store, group: _Named, threshold: float | None) -> list[Agreement]:

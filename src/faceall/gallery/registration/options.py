@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from faceall.analysis import Analyser
     from faceall.gallery.registration.scanned_file import ScannedFile
 
+Reassign: TypeAlias = Literal["none", "unassigned", "all"]
+"""Which known photos get the person of their candidate: none, those whose primary face has no name, or all."""
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of files that are done and the number of all files."""
 
@@ -31,9 +34,9 @@ class RegistrationOptions:
 
     Attributes
     ----------
-    reassign : bool
-        Assign the primary face of a known photo to its candidate's person, whatever its person was; with None it loses
-        a name that its path gave.
+    reassign : {"none", "unassigned", "all"}
+        Which known photos have their primary face assigned to their candidate's person. With "all" and no person it
+        loses its name.
     strict : bool
         Refuse photos whose primary face is poor.
     min_face : float or None
@@ -47,7 +50,7 @@ class RegistrationOptions:
         Stops the registration early when it is set.
     """
 
-    reassign: bool = False
+    reassign: Reassign = "none"
     strict: bool = False
     min_face: float | None = None
     workers: Workers | Literal["auto"] | None = None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 from faceall.errors import FaceallError, ImageError
 from faceall.gallery.context import Context
@@ -13,7 +14,7 @@ from faceall.gallery.naming import NamesFrom, checked_names_from, find_candidate
 from faceall.gallery.people.aliases import read_aliases
 from faceall.gallery.people.names import validate_name
 from faceall.gallery.records import PhotoResult
-from faceall.gallery.registration.options import RegistrationOptions
+from faceall.gallery.registration.options import Reassign, RegistrationOptions
 from faceall.gallery.registration.registration import Registration
 
 
@@ -28,17 +29,22 @@ class NameOptions:
     names_from : {"auto", "folders", "files", "xmp", "none"}
         Where names come from without a person.
     unnamed : bool
-        Use no names from paths, and remove names that registered photos got from their paths.
+        Use no names from paths, and remove the names of registered photos.
+    only_new : bool
+        Leave registered photos as they are where names come from folders or files.
     """
 
     person: str | None = None
     names_from: NamesFrom = "auto"
     unnamed: bool = False
+    only_new: bool = False
 
     @property
-    def reassign(self) -> bool:
-        """Whether photos that are registered get another person."""
-        return self.unnamed or self.person is not None
+    def reassign(self) -> Reassign:
+        """Which registered photos get another person."""
+        if self.unnamed or self.person is not None:
+            return "all"
+        return "unassigned" if self.names_from in ("folders", "files") and not self.only_new else "none"
 
     @property
     def source(self) -> NamesFrom:
@@ -49,7 +55,7 @@ class NameOptions:
         FaceallError
             If `names_from` is not one of the choices.
         """
-        return "none" if self.reassign else checked_names_from(self.names_from)
+        return "none" if self.reassign == "all" else checked_names_from(self.names_from)
 
 
 def register_paths(
@@ -106,3 +112,21 @@ def register_paths(
     context.analyser.limit_faces(options.min_face)
     chosen = replace(options, reassign=names.reassign)
     return Registration(context, candidates, chosen, errors=errors, skipped=skipped)
+
+
+class NewPhotos:
+    """Registers folders again and again: photos that are registered keep the names that they have, or have not.
+
+    Parameters
+    ----------
+    context : Context
+        The gallery.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def iter_register(self, paths: Path, /, *, names_from: NamesFrom, stop: Event | None) -> Registration:
+        """Register a folder as `Gallery.iter_register` does."""
+        names = NameOptions(names_from=names_from, only_new=True)
+        return register_paths(self._context, paths, names, RegistrationOptions(stop=stop))

@@ -100,6 +100,8 @@ class Registration(Iterator[PhotoResult]):
         readers = ThreadPoolExecutor(_READERS, "faceall-read")
         try:
             yield from self._report(self._errors)
+            if self._options.reassign == "all" and not self._stop.is_set():
+                self._scanner.take_names_off(self._candidates)
             workers = self._workers()
             committed = time.monotonic()
             for _ in self._analyse_here(readers) if workers is None else self._analyse_by(workers):

@@ -15,9 +15,10 @@ from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.files import open_regular
 from faceall.gallery.metadata.sources import named_regions
 from faceall.gallery.naming import Candidate, KnownContent
-from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState, UpcomingFile
+from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState, PhotoStatus, UpcomingFile
+from faceall.gallery.registration.options import Reassign
 from faceall.gallery.registration.scanned_file import ScannedFile
-from faceall.gallery.registration.storing import known_photo, named_by_path, unchanged_photo
+from faceall.gallery.registration.storing import known_photo, reassigns, take_names_off, unchanged_photo
 from faceall.gallery.store import Store
 from faceall.images import Reduction, decode_image
 from faceall.images.decoding.jpeg_size import jpeg_size
@@ -36,10 +37,23 @@ _BYTES_PER_PIXEL = 7  # of a decoded JPEG: four in the decoder, three in the arr
 class Scanner:
     """Scans candidates in order, ahead of the consumer, with bounded memory."""
 
-    def __init__(self, store: Store, *, reassign: bool, reduction: Reduction = lambda width, height: 1) -> None:
+    def __init__(self, store: Store, *, reassign: Reassign, reduction: Reduction = lambda width, height: 1) -> None:
         self._store = store
         self._reassign = reassign
         self._reduction = reduction
+        self._unnamed: frozenset[int] = frozenset()
+
+    def take_names_off(self, candidates: Iterable[Candidate]) -> None:
+        """Take the names off the known photos among candidates without a person, as one change in the history."""
+        photos: list[int] = []
+        for candidate in self._read_ahead(one for one in candidates if one.person is None):
+            try:
+                status = os.stat(candidate.path)
+            except (OSError, ValueError):  # reported when it is scanned
+                continue
+            known = unchanged_photo(self._store, candidate.path, status.st_size, status.st_mtime_ns)
+            photos += [known.id] if known and known.person is not None else []
+        self._unnamed = frozenset(take_names_off(self._store, photos))
 
     def look_up(self, candidates: Iterable[Candidate]) -> Iterator[ScannedFile]:
         """Yield files: with a result if they need not be read, without one otherwise."""
@@ -88,7 +102,8 @@ class Scanner:
             return _settled(candidate, PhotoResult(candidate.path, "too-large", message=message))
         known = self._unchanged(candidate, status)
         if known and not candidate.xmp:  # a sidecar may have changed
-            return _settled(candidate, known.result(candidate.path, "unchanged"))
+            done: PhotoStatus = "unnamed" if known.id in self._unnamed else "unchanged"
+            return _settled(candidate, known.result(candidate.path, done))
         return lambda: self.scan(candidate), self._memory_of(candidate, status.st_size)
 
     def _memory_of(self, candidate: Candidate, size: int) -> int:
@@ -101,11 +116,7 @@ class Scanner:
     def _unchanged(self, candidate: Candidate, status: os.stat_result) -> KnownPhoto | None:
         """Return the known photo at a path, if neither the file nor its person has changed."""
         known = unchanged_photo(self._store, candidate.path, status.st_size, status.st_mtime_ns)
-        if known is None:
-            return None
-        if not self._reassign or not known.primary or known.person == candidate.person:
-            return known
-        return None if candidate.person is not None or named_by_path(self._store, known) else known
+        return None if known and reassigns(self._store, known, candidate.person, self._reassign) else known
 
     def scan(self, candidate: Candidate, *, decode_known: bool = False) -> ScannedFile:
         """Read and hash a file, and decode it unless its content is known."""
