@@ -41,3 +41,12 @@ def test_tag_reports_names_that_differ(run: Run, portraits: Path) -> None:
         assert "1 unchanged; names of another program differ in 1 sidecar" in done.stderr
     (record,) = records(run("tag", "--json").stdout)
     assert record["conflicts"] == [{"sidecar": "Cid", "gallery": "Eileen"}]
+
+
+def test_register_notes_a_damaged_sidecar(run: Run, portraits: Path) -> None:
+    """The line of a photo says that its sidecar was not read, also when the photo is registered already."""
+    (portraits / "Eileen" / "1.png.xmp").write_text("<x:xmpmeta")
+    for status in ("added", "unchanged"):
+        line = run("register", portraits / "Eileen", "--names-from", "xmp").stdout.splitlines()[0]
+        assert line.startswith(status)
+        assert "1.png.xmp was not read: is not XML" in line

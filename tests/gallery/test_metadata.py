@@ -14,7 +14,7 @@ from stand_ins import one_face, write_photo
 from faceall.gallery import Gallery
 from faceall.gallery.metadata.regions import Region, UnsafeXmlError, parse_xml, stored, upright
 from faceall.gallery.metadata.revision import with_regions
-from faceall.gallery.metadata.sources import named_regions, regions_in
+from faceall.gallery.metadata.sources import read_names, regions_in
 from faceall.images import write_image
 from faceall.images.metadata import Metadata, read_metadata
 from faceall.types import Image
@@ -93,7 +93,7 @@ def test_text_behind_the_pixels_is_not_the_metadata_of_a_jpeg(astronaut: Image, 
 def test_sidecars_are_found(photos: Path, name: str) -> None:
     """Both naming schemes of sidecars are read."""
     (photos / name).write_text(LIGHTROOM.format(name="Ada"))
-    assert named_regions(photos / "a.jpg", Metadata()) == (Region("Ada", CORNER),)
+    assert read_names(photos / "a.jpg", Metadata()).regions == (Region("Ada", CORNER),)
 
 
 def test_picasa_is_read(photos: Path) -> None:
@@ -102,10 +102,10 @@ def test_picasa_is_read(photos: Path) -> None:
         "[Picasa]\nname=Summer\n[Contacts2]\nab12cd=Ada Lovelace;;\n[a.jpg]\nfaces=rect64(7fff7fff),ab12cd;"
         "rect64(8000800090009000),ffffffffffffffff\nbackuphash=1\n"
     )
-    (region,) = named_regions(photos / "a.jpg", Metadata())
+    (region,) = read_names(photos / "a.jpg", Metadata()).regions
     assert region.name == "Ada Lovelace"
     assert region.box == pytest.approx(CORNER, abs=1e-4)
-    assert named_regions(photos / "b.jpg", Metadata()) == ()
+    assert read_names(photos / "b.jpg", Metadata()).regions == ()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -162,6 +162,28 @@ def test_names_in_sidecars_are_made_valid(gallery: Gallery, photos: Path) -> Non
         (photos / f"{number}.png.xmp").write_bytes(document)
     assert {result.person for result in gallery.register(photos, names_from="xmp")} <= {"Ada", None}
     assert [person.name for person in gallery.people] in (["Ada"], [])
+
+
+def test_names_that_are_not_used_are_noted(gallery: Gallery, photos: Path) -> None:
+    """A damaged sidecar, and a region without a face, are noted in the result of the photo, in every run."""
+    write_photo(photos / "a.png", one_face(1))
+    write_photo(photos / "b.png", one_face(2))
+    write_photo(photos / "c.png", [])
+    (photos / "a.png.xmp").write_text("<x:xmpmeta")
+    far = DIGIKAM.format(name="Ada").replace('"0.25"', '"0.95"').replace('="0.5"', '="0.05"')
+    for name in ("a", "b", "c"):
+        (photos / f"{name}.xmp").write_text(far)
+    for _ in range(2):
+        results = {result.path.name: result for result in gallery.register(photos, names_from="xmp")}
+        texts = {
+            name: [note.text for note in result.notes if note.kind == "metadata"] for name, result in results.items()
+        }
+        missing = "no face was found where the metadata name Ada"
+        assert texts["b.png"] == texts["c.png"] == [missing]
+        assert texts["a.png"][0].startswith("a.png.xmp was not read: is not XML")
+        assert texts["a.png"][1:] == [missing]
+    assert len(gallery.people) == 0
+    assert all(result.notes == () for result in gallery.register(photos, names_from="none"))
 
 
 def test_tags_are_written_once_and_keep_others(gallery: Gallery, photos: Path) -> None:
@@ -258,7 +280,7 @@ def test_regions_that_exiftool_embeds_are_read(tmp_path: Path) -> None:
     subprocess.run(["exiftool", "-q", "-overwrite_original", region, *times, str(path)], check=True)
     metadata = read_metadata(path.read_bytes())
     assert (metadata.taken, metadata.camera, metadata.orientation) == ("2024-05-01T12:30:00", "Canon EOS R5", 6)
-    assert named_regions(path, metadata) == (Region("Ada", (0.5, 0.0, 1.0, 0.5)),)
+    assert read_names(path, metadata).regions == (Region("Ada", (0.5, 0.0, 1.0, 0.5)),)
 
 
 def test_time_and_camera_are_stored(gallery: Gallery, photos: Path) -> None:

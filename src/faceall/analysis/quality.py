@@ -35,7 +35,7 @@ SIDE = 80
 _RIM = 2  # pixels at the edge, where the Laplacian is incomplete
 
 
-NoteKind = Literal["small", "blurred", "turned-away", "cut-off", "near-duplicate", "truncated"]
+NoteKind = Literal["small", "blurred", "turned-away", "cut-off", "near-duplicate", "truncated", "metadata"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Note:
     Attributes
     ----------
     kind : str
-        What the remark is about; "near-duplicate" means that another photo shows nearly the same image.
+        What the remark is about; "near-duplicate" means that another photo shows nearly the same image, "metadata" that
+        names in the metadata were not used.
     text : str
         The remark for people; also `str(note)`.
     photo_id, path : int or None, str or None

@@ -59,26 +59,30 @@ def name_faces(store: Store, digest: bytes, regions: Sequence[Region]) -> NamedF
     Returns
     -------
     NamedFaces
-        Who was named, and the name of the primary face if it was one of them.
+        Who was named, the name of the primary face if it was one of them, and the names without a face.
     """
-    known = store.photos.of(digest)
-    if known is None or not regions:
+    known = store.photos.of(digest) if regions else None
+    if known is None:
         return NamedFaces()
+    unmatched = list(regions)
     names, primary = [], None
     with store.changing():
         (photo,) = store.photos.stored([known.id])
         for face, region in match_regions(photo, regions):
+            unmatched.remove(region)
             name = fitting_name(region.name)
             if name and (face.person is None or not face.named):
                 store.faces.assign([face.face_id], store.people.make(name))
                 names.append(name)
                 primary = name if face.primary else primary
-    return NamedFaces(tuple(names), primary)
+    others = () if known.stale else tuple(region.name for region in unmatched)  # stale faces are not compared
+    return NamedFaces(tuple(names), primary, others)
 
 
 @dataclass(frozen=True)
 class NamedFaces:
-    """Who was named on a photo: the names, and that of the primary face if it is one of them."""
+    """Who was named on a photo: the names, that of the primary face if it is one of them, and those without a face."""
 
     names: tuple[str, ...] = ()
     primary: str | None = None
+    unmatched: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faceall.files import open_regular
@@ -17,8 +17,16 @@ _PICASA = (".picasa.ini", "Picasa.ini")
 _RECTANGLE = re.compile(r"rect64\(([0-9a-fA-F]{1,16})\),([0-9a-fA-F]+)")
 
 
-def named_regions(path: Path, metadata: Metadata) -> tuple[Region, ...]:
-    """Return the named faces of a photo, relative to the upright image, from the first source that names one.
+@dataclass(frozen=True)
+class NamesFound:
+    """The named faces of a photo, relative to the upright image, and why a sidecar could not be read."""
+
+    regions: tuple[Region, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_names(path: Path, metadata: Metadata) -> NamesFound:
+    """Read the named faces of a photo from the first source that names one.
 
     The sources are the sidecars `photo.jpg.xmp` and `photo.xmp`, the XMP in the file, and `.picasa.ini`.
 
@@ -29,12 +37,19 @@ def named_regions(path: Path, metadata: Metadata) -> tuple[Region, ...]:
     metadata : Metadata
         Of the file: its XMP and its orientation.
     """
-    for packet in (*map(_content, sidecars(path)), metadata.xmp):
-        if packet and (found := regions_in(packet)):
-            break
-    else:
-        found = _picasa(path)
-    return tuple(replace(one, box=upright(one.box, metadata.orientation)) for one in found)
+    found: list[Region] = []
+    problems: list[str] = []
+    for sidecar in sidecars(path):
+        packet = None if found else _content(sidecar)
+        try:
+            found = found if packet is None else read_regions(parse_xml(packet))
+        except UnsafeXmlError as error:
+            problems.append(f"{sidecar.name} was not read: {error}")
+    if not found and metadata.xmp:
+        found = regions_in(metadata.xmp)
+    found = found or _picasa(path)
+    regions = tuple(replace(one, box=upright(one.box, metadata.orientation)) for one in found)
+    return NamesFound(regions, tuple(problems))
 
 
 def sidecars(path: Path) -> tuple[Path, Path]:

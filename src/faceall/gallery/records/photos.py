@@ -121,7 +121,8 @@ class PhotoResult:
     message : str or None
         The reason for the status, if there is one.
     notes : tuple of Note
-        Of a new photo: what makes its primary face hard to recognise, and near duplicates.
+        Of a new photo: what makes its primary face hard to recognise, and near duplicates. Names in the metadata that
+        were not used.
     missing : bool
         Whether the file does not exist or cannot be reached.
     moved_from : Path or None

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+from faceall.analysis import Note
 from faceall.gallery.context import Context
 from faceall.gallery.metadata.matching import name_faces
 from faceall.gallery.naming import Candidate, names_two_people
@@ -224,14 +225,17 @@ class Registration(Iterator[PhotoResult]):
         result = self._store_if_known(file, file.info)
         if result is None:
             result = self._scan_again(file) if file.known else self._store_new(file, file.info)
-        return self._named(file, result) if file.regions and result.usable else result
+        names = file.names.regions or file.names.problems
+        return self._named(file, result) if names and (result.usable or result.status == "no-face") else result
 
     def _named(self, file: ScannedFile, result: PhotoResult) -> PhotoResult:
-        """Give the names in the metadata of a file to its faces without a name."""
+        """Give the names in the metadata of a file to its faces without a name; note what names no face."""
         assert file.info is not None
-        named = name_faces(self._store, file.info.digest, file.regions)
+        named = name_faces(self._store, file.info.digest, file.names.regions)
         self.names_in_metadata.update(named.names)
-        return result if named.primary is None else replace(result, person=named.primary)
+        missing = (f"no face was found where the metadata name {name}" for name in named.unmatched)
+        notes = (*result.notes, *(Note("metadata", text) for text in (*file.names.problems, *missing)))
+        return replace(result, person=named.primary or result.person, notes=notes)
 
     def _store_if_known(self, file: ScannedFile, info: FileInfo) -> PhotoResult | None:
         known = known_photo(self._store, info.digest)

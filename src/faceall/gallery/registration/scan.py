@@ -13,7 +13,7 @@ from itertools import islice
 
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.files import open_regular
-from faceall.gallery.metadata.sources import named_regions
+from faceall.gallery.metadata.sources import NamesFound, read_names
 from faceall.gallery.naming import Candidate, KnownContent
 from faceall.gallery.records import FileInfo, KnownPhoto, PhotoResult, PhotoState, PhotoStatus, UpcomingFile
 from faceall.gallery.registration.options import Reassign
@@ -143,9 +143,9 @@ def read_file(
     seen = candidate.content or KnownContent(hashlib.sha256(content).digest(), read_metadata(content))
     digest, metadata = seen.digest, seen.metadata
     info = FileInfo(candidate.path, status.st_size, status.st_mtime_ns, digest)
-    regions = named_regions(candidate.path, metadata) if candidate.xmp else ()
+    names = read_names(candidate.path, metadata) if candidate.xmp else NamesFound()
     if known(digest):
-        return ScannedFile(candidate, info=info, known=True, regions=regions)
+        return ScannedFile(candidate, info=info, known=True, names=names)
     try:
         decoded = decode_image(content, reduction=reduction)
         return ScannedFile(
@@ -156,7 +156,7 @@ def read_file(
             size=decoded.size,
             truncated=decoded.truncated,
             metadata=metadata,
-            regions=regions,
+            names=names,
         )
     except ImageMemoryError as error:  # it is not stored, so that the file is tried again
         return ScannedFile(candidate, PhotoResult(candidate.path, "too-large", message=error.reason))

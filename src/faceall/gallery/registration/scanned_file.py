@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from faceall.gallery.metadata.regions import Region
+from faceall.gallery.metadata.sources import NamesFound
 from faceall.gallery.naming import Candidate
 from faceall.gallery.records import Analysis, FileInfo, PhotoResult, PhotoState
 from faceall.images.metadata import Metadata
@@ -39,8 +39,8 @@ class ScannedFile:
         The faces on it.
     metadata : Metadata
         What the metadata of the file say.
-    regions : tuple of Region
-        The named faces in them, relative to the upright image, if these are wanted.
+    names : NamesFound
+        The named faces in them and in sidecars, if these are wanted.
     stale : tuple of int
         The ids of its stale faces, if the analysis is about these.
     pending : int
@@ -59,6 +59,6 @@ class ScannedFile:
     truncated: bool = False
     analysis: Analysis | None = None
     metadata: Metadata = field(default_factory=Metadata)
-    regions: tuple[Region, ...] = ()
+    names: NamesFound = field(default_factory=NamesFound)
     stale: tuple[int, ...] = ()
     pending: int = 0
