@@ -227,7 +227,8 @@ def test_exiftool_reads_written_sidecars(tmp_path: Path) -> None:
     if shutil.which("exiftool") is None:
         pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
     sidecar = tmp_path / "a.xmp"
-    document = with_regions(None, [Region("Ada Lovelace", (0.1, 0.2, 0.3, 0.6))], (400, 300)).content
+    regions = [Region("Ada Lovelace", (0.1, 0.2, 0.3, 0.6))]
+    document = with_regions(None, regions, (400, 300), gallery="0123456789abcdef").content
     assert document is not None
     sidecar.write_bytes(document)
     out = subprocess.run(["exiftool", "-json", "-struct", str(sidecar)], capture_output=True, check=True).stdout

@@ -239,6 +239,17 @@ def test_a_neighbour_without_a_name_keeps_the_region_of_another_program() -> Non
     assert {region.name for region in regions_in(found.content)} == {"Ada", "Cid"}
 
 
+def test_names_without_the_mark_of_a_gallery_are_removed_unless_kept() -> None:
+    """Earlier versions did not write which gallery has written a name; their names are removed, except in `kept`."""
+    before = with_regions(None, [Region("Ada", BOX), Region("Ben", BESIDE)], SIZE).content
+    assert with_regions(before, [], SIZE, gallery="1").removed == ("Ada", "Ben")
+    assert with_regions(before, [], SIZE, gallery="1", kept=[BOX]).removed == ("Ben",)
+    assert with_regions(before, [], SIZE, gallery="1", strict=True).removed == ()
+    own = with_regions(None, [Region("Ada", BOX)], SIZE, gallery="1").content
+    assert with_regions(own, [], SIZE, gallery="1", strict=True).removed == ("Ada",)
+    assert with_regions(own, [], SIZE, gallery="2").removed == with_regions(own, [], SIZE).removed == ()
+
+
 def test_names_differ_by_more_than_their_form(gallery: Gallery, photos: Path) -> None:
     """Composed and decomposed accents, and white space around a name, are no contradiction."""
     path = write_photo(photos / "a.png", one_face(1))
