@@ -43,6 +43,18 @@ NAMELESS_FILES = (
     "image0",
     "photo",
     "Scan0001",
+    "CIMG0042",
+    "SAM_0042",
+    "_MG_1234",
+    "_MG_1234-Edit",
+    "FullSizeRender",
+    "Facetune_12-01-2019-10-20-30",
+    "Foto vom 15.01.2024",
+    "Screen Shot 2019-01-15 at 1.02.03 PM",
+    "Captura de pantalla 2020-01-15 120000",
+    "Unbenannt",
+    "2024-01-15 Wedding",
+    "2024-01-15 Italy",
     "1",
     "0042",
 )
@@ -60,6 +72,14 @@ NAMED_FILES = {
     "Ada - Kopie": "Ada",
     "Ada - Copy (2)": "Ada",
     "Ada_2-Edit": "Ada",
+    "Ada final": "Ada",
+    "Copy of Ada": "Ada",
+    "Copy (2) of Ada": "Ada",
+    "Kopie von Ada": "Ada",
+    "2024-01-15 Bea": "Bea",
+    "20240115_120000 Bea": "Bea",
+    "15.01.2024 Bea 2": "Bea",
+    "Sam Kemp": "Sam Kemp",
     "Zoe\u0308": "Zo\u00eb",
 }
 NAMELESS_FOLDERS = (
@@ -90,7 +110,30 @@ NAMELESS_FOLDERS = (
     "img",
     "1",
     "d41d8cd98f00b204",
+    "Neuer Ordner",
+    "InstantUpload",
+    "Google Photos",
+    "Takeout",
+    "Picasa",
+    "Nextcloud",
+    "Office",
+    "nas",
+    "05 Mai",
+    "April 04",
+    "Juin",
+    "Klasse 3b",
+    "Mariage",
+    "Boda",
+    "\u65c5\u884c",
+    "\u5199\u771f",
+    "\u0424\u043e\u0442\u043e",
+    "Italy",
+    "Italien",
+    "05 New Zealand",
+    "The Netherlands",
+    "Gro\u00dfbritannien",
 )
+FIRST_NAMES = ("May", "Mai", "April", "June", "August", "Georgia", "Chad", "Jordan", "India", "Israel", "Kenya", "Sam")
 
 
 def folder_of(photos: Path, name: str, colours: list[Colour], first: int = 0) -> Path:
@@ -139,6 +182,12 @@ def test_folders_of_cameras_programs_and_events_name_no_one(name: str) -> None:
 )
 def test_folders_that_look_like_people(name: str) -> None:
     """Names in any script, ids, and first names that are also months are names of people."""
+    assert looks_like_person(name)
+
+
+@pytest.mark.parametrize("name", [*FIRST_NAMES, "Anatole France", "Tom Holland", "Nas Jones", "Mia Costa"])
+def test_names_of_people_that_are_also_months_or_places(name: str) -> None:
+    """First names that are also months or countries are names, and so are surnames that are also places."""
     assert looks_like_person(name)
 
 
