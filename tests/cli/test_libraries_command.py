@@ -53,6 +53,25 @@ def test_missing_file_is_not_called_a_lost_drive(run: Run, tmp_path: Path) -> No
     assert "disappeared" not in result.stderr
 
 
+def test_broken_link_is_not_called_a_lost_drive(run: Run, portraits: Path) -> None:
+    """A broken link in a folder has a line like other unreadable files, which names its target."""
+    (portraits / "dangling.jpg").symlink_to("/nowhere/a.jpg")
+    result = run("register", portraits)
+    (line,) = [line for line in result.stdout.splitlines() if "dangling.jpg" in line]
+    assert line.startswith("unreadable ")
+    assert line.endswith("dangling.jpg: is a broken link: there is no /nowhere/a.jpg")
+    assert "disappeared" not in result.stderr
+    run("register", portraits / "dangling.jpg", exit_code=1)
+
+
+def test_register_names_the_command_for_videos(run: Run, tmp_path: Path) -> None:
+    """A file with the name of a video is unreadable for `register`, which says what reads it."""
+    (tmp_path / "clip.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  ")
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    lines = run("register", tmp_path / "clip.mov", tmp_path / "a.jpg", exit_code=1).stdout.splitlines()
+    assert ["faceall video --register" in line for line in lines[:2]] == [True, False]
+
+
 def test_folder_of_unreadable_files_fails(run: Run, tmp_path: Path) -> None:
     """If no file of a folder can be read, the exit code is 1."""
     (tmp_path / "bad").mkdir()

@@ -30,7 +30,11 @@ def shell(line: str, environment: dict[str, str], folder: Path) -> subprocess.Co
     [
         ("$faceall models list >&-", 0, ""),
         ("$faceall nonsense 2>&-", 1, ""),
-        ("$faceall detect - <&-", 1, "faceall: standard input: is empty, expected an image\nfaceall: no face found\n"),
+        (
+            "$faceall detect - <&-",
+            1,
+            "faceall: standard input: is empty, expected an image\nfaceall: no image could be read\n",
+        ),
         (
             "mkdir gone; cd gone; rmdir ../gone; $faceall detect x.jpg",
             1,
@@ -85,9 +89,16 @@ def test_pipes_are_no_models(run: Run, tmp_path: Path, command: tuple[str, ...])
     assert "is a device, a pipe or a socket" in run(*command, tmp_path / "pipe", exit_code=1).stderr
 
 
-@pytest.mark.parametrize("command", ["detect", "search", "register"])
+@pytest.mark.parametrize("command", ["detect", "search", "register", "remove", "video", "watch"])
 def test_urls_are_named_as_such(run: Run, portraits: Path, command: str) -> None:
     """A URL is no missing file: the error repeats it and says what to do."""
     run("register", portraits)
     error = run(command, "https://example.com/a.jpg", exit_code=1).stderr
     assert "https://example.com/a.jpg: is a URL, which is never downloaded" in error
+
+
+def test_a_url_in_a_comparison_is_named_as_such(run: Run, portraits: Path) -> None:
+    """Each of the two images of `compare` may be the URL."""
+    first, url = portraits / "Eileen/1.png", "https://example.com/a.jpg"
+    for pair in ((url, first), (first, url)):
+        assert f"{url}: is a URL, which is never downloaded" in run("compare", *pair, exit_code=1).stderr

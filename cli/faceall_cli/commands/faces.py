@@ -38,16 +38,16 @@ def detect(
     from faceall.images import draw_faces
 
     finder = Detector(detector or "mtcnn", min_face=min_face)
-    total = 0
+    images_read = total = 0
     drawings = None if draw is None else Drawings(console, draw, images)
     for path, image in read_images(console, images):
         faces = finder(image)
-        total += len(faces)
+        images_read, total = images_read + 1, total + len(faces)
         _print_faces(console, path, image, faces, finder.smallest_face(image.shape[1], image.shape[0]))
         if drawings is not None:
             drawings.write(path, draw_faces(image, faces, [str(number) for number in range(1, len(faces) + 1)]))
     if not total:
-        console.complain("faceall: no face found")
+        console.complain(f"faceall: {'no face found' if images_read else 'no image could be read'}")
         raise click.exceptions.Exit(MISTAKE)
 
 
@@ -138,7 +138,9 @@ def compare(console: Console, first: Path, second: Path, model: str | None) -> N
     """Compare the primary faces of the images A and B."""
     from faceall.analysis import Analyser, compare_images
     from faceall.analysis.open_set import pair_threshold_of
+    from faceall.gallery.naming.paths import refuse_urls
 
+    refuse_urls((first, second))
     analyser = Analyser(embedder=make_embedder(model))
     found = compare_images(first, second, analyser)
     if found is None:

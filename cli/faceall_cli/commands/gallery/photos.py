@@ -37,6 +37,9 @@ def remove(console: Console, targets: tuple[str, ...], yes: bool, gallery: Path 
     Vectors and thumbnails are deleted permanently. The photo files are kept. `faceall search` prints the ids of faces.
     A number is the id of a face; write ./7 for a photo with that name. Files with the same content are one photo.
     """
+    from faceall.gallery.naming.paths import refuse_urls
+
+    refuse_urls(targets)
     removed: dict[Path, str] = {}
     with open_existing(gallery) as opened:
         confirm(lambda: f"remove from the gallery, permanently: {_contents(opened, targets)}", yes)

@@ -200,8 +200,17 @@ def result_line(result: PhotoResult) -> str:
     """Return the result of one file as a line."""
     facts = [shown(result.person)] if result.person else []
     facts += [counted(result.faces, "face")] if result.faces > 1 else []
-    facts += [shown(result.message)] if result.message else [shown(note.text) for note in result.notes]
+    message = "is not an image; for a video use faceall video --register" if _may_be_video(result) else result.message
+    facts += [shown(message)] if message else [shown(note.text) for note in result.notes]
     return f"{result.status:<10} {short_path(result.path)}" + (f": {', '.join(facts)}" if facts else "")
+
+
+def _may_be_video(result: PhotoResult) -> bool:
+    """Return whether a file that is not an image has the name of a video."""
+    from faceall.images.junk import junk_file
+
+    is_video = junk_file(result.path.name, result.path.suffix.lower()) == "video"
+    return is_video and (result.message or "").startswith("is not an image")
 
 
 def _print_summary(console: Console, registration: Registration, statuses: Counter[str], seconds: float) -> None:

@@ -64,29 +64,32 @@ def video(
     codecs that OpenCV knows (H.264, HEVC, VP9, MPEG-4, ...).
 
     With --register the faces become part of the gallery. They join people they match, and start no new ones
-    unless --new-people is given.
+    unless --new-people is given. The exit code is 1 if a FILE is missing or cannot be read, after everything else
+    was done.
     """
     from faceall.errors import ImageError
+    from faceall.gallery.naming.paths import refuse_urls
 
     if new_people and not registers:
         raise click.UsageError("--new-people: only with --register")
+    refuse_urls(files)
     share_memory_between_threads()
-    done = 0
+    failed = False
     with _opened(gallery, model, registers=registers) as opened:
         for path in files:
             try:
                 found = _analysed(console, opened, path, every, min_face, registers=registers, new_people=new_people)
             except ImageError as error:
                 console.error(str(error), path)
+                failed = True
                 continue
-            done += 1
             _print(console, path, found)
             if thumbnails is not None and found:
                 from faceall.gallery.contact_sheet import write_thumbnails
 
                 for written in write_thumbnails(found, thumbnails):
                     console.remark(f"wrote {shown(written)}")
-    if not done:
+    if failed:
         raise click.exceptions.Exit(MISTAKE)
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from itertools import islice
+from pathlib import Path
 
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.files import open_regular
@@ -186,5 +187,15 @@ def _unreadable(candidate: Candidate, error: Exception) -> PhotoResult:
     """Return the result for a file that cannot be opened."""
     missing = getattr(error, "errno", None) in _MISSING
     gone = isinstance(error, FileNotFoundError)
+    if gone and (target := _target(candidate.path)) is not None:
+        return PhotoResult(candidate.path, "unreadable", message=f"is a broken link: there is no {target}")
     reason = "no such file" if gone else f"cannot be opened ({getattr(error, 'strerror', None) or error})"
     return PhotoResult(candidate.path, "unreadable", message=reason, missing=missing)
+
+
+def _target(path: Path) -> str | None:
+    """Return where a symbolic link points; None if the path is not a link."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None

@@ -13,7 +13,7 @@ from threading import Event
 from typing import Protocol
 
 from faceall.errors import FaceallError
-from faceall.gallery.naming import NamesFrom
+from faceall.gallery.naming import NamesFrom, refuse_urls
 from faceall.gallery.records import PhotoResult
 
 _DEBOUNCE = 1600  # milliseconds within which changes are handled together
@@ -61,8 +61,9 @@ def watch_folders(
     Raises
     ------
     FaceallError
-        A path is not a folder.
+        A path is not a folder, or is a URL.
     """
+    refuse_urls(folders)
     roots = [Path(os.path.abspath(folder)) for folder in folders]
     for root in roots:
         if not root.is_dir():
