@@ -72,6 +72,19 @@ def test_register_names_the_command_for_videos(run: Run, tmp_path: Path) -> None
     assert ["faceall video --register" in line for line in lines[:2]] == [True, False]
 
 
+def test_missing_one_of_several_videos(run: Run, portraits: Path, tmp_path: Path) -> None:
+    """As with `register`, the others are processed and the exit code is 1."""
+    sys.path.append(str(Path(__file__).parents[1] / "video"))
+    from videos import squares, write_video
+
+    run("register", portraits)
+    clip = write_video(tmp_path / "clip.mp4", [squares((20, 60, 60, (10, 10, 200)))] * 8)
+    run("video", clip)
+    result = run("video", tmp_path / "missing.mp4", clip, exit_code=1)
+    assert "missing.mp4: no such file" in result.stderr
+    assert "clip.mp4" in result.stdout
+
+
 def test_folder_of_unreadable_files_fails(run: Run, tmp_path: Path) -> None:
     """If no file of a folder can be read, the exit code is 1."""
     (tmp_path / "bad").mkdir()
