@@ -28,6 +28,7 @@ from student import Operations, Student, as_input, recalibrate
 from torch.nn import functional
 from views import Views
 
+
 class Trainer:
     """One worker's part of a run."""
 

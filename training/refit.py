@@ -2,8 +2,8 @@
 
     python refit.py CHECKPOINT VIEWS projection.npy REFITTED.npz
 
-Where the student cannot know a direction of the teacher's vectors, regression shrinks it; the loss, a cosine, does not. On
-held-out people fewer are missed in a search, and half of the way loses no cosine.
+Regression shrinks the directions of the teacher's vectors that the student cannot know; the loss, a cosine, does not. On held-out
+people fewer are missed in a search, and half of the way loses no cosine.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ RIDGE = 0.001
 
 @torch.no_grad()
 def refit(student: Student, views: np.ndarray, targets: torch.Tensor, share: float) -> None:
-    """Replace the last layer by a mean of itself, scaled to vectors of unit length, and of the regression to `targets`."""
+    """Replace the last layer by a mean of itself and the regression to `targets`, with vectors as long as before."""
     last = student.bottleneck
     with torch.autocast("cpu", torch.bfloat16):
         length = float(student(as_input(views[:1024])).float().norm(dim=1).mean())
-    weight, bias = last.weight / length, last.bias / length
+    weight, bias = last.weight.clone(), last.bias.clone()
     fit_bottleneck(student, views, targets, ridge=RIDGE)
-    last.weight.lerp_(weight, 1 - share)
-    last.bias.lerp_(bias, 1 - share)
+    last.weight.mul_(length).lerp_(weight, 1 - share)
+    last.bias.mul_(length).lerp_(bias, 1 - share)
 
 
 def main() -> None:
