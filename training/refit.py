@@ -2,8 +2,8 @@
 
     python refit.py CHECKPOINT VIEWS projection.npy REFITTED.npz
 
-Regression shrinks the directions of the teacher's vectors that the student cannot know; the loss, a cosine, does not. On held-out
-people fewer are missed in a search, and half of the way loses no cosine.
+Regression shrinks the directions of the teacher's vectors that the student cannot know; the loss, a cosine, does not.
+On held-out people fewer are missed in a search, and half of the way loses no cosine.
 """
 
 from __future__ import annotations
