@@ -136,7 +136,9 @@ def shell(portraits: list[Path], rounds: int) -> Iterator[Row]:
             str(portraits[0]),
         ]
         run = partial(subprocess.run, command, check=True, capture_output=True, env=os.environ)
-        yield _row(f"`faceall search` with one photo, a gallery of {len(portraits)}", "s", "faceall", _median(run, rounds))
+        yield _row(
+            f"`faceall search` with one photo, a gallery of {len(portraits)}", "s", "faceall", _median(run, rounds)
+        )
 
 
 def index(count: int, rounds: int) -> Iterator[Row]:
@@ -229,9 +231,9 @@ def _rows(what: str, unit: str, found: dict[str, float]) -> Iterator[Row]:
 def markdown(rows: list[Row]) -> str:
     """Format rows as a Markdown table, one line for each thing that is measured, with the processor above it."""
     lines = [
-        f"Medians on {processor()} (`benchmarks/speeds.py`). All were measured in turns, each detector and embedder in its "
-        "own process. Faces are sought from 20 pixels on, as in the other libraries; by default faceall ignores smaller ones "
-        'in large photos ("size rule"). "Published thresholds" is faceall with MTCNN\'s original thresholds.',
+        f"Medians on {processor()} (`benchmarks/speeds.py`). All were measured in turns, each detector and embedder in "
+        "its own process. Faces are sought from 20 pixels on, as in the other libraries; by default faceall ignores "
+        'smaller ones in large photos ("size rule"). "Published thresholds" are those of MTCNN\'s authors.',
         "",
         "| what | faceall | others, as a multiple of faceall's time |",
         "|---|---:|---|",
