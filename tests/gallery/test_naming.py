@@ -331,7 +331,7 @@ def test_unname_keeps_the_faces_and_the_folder_stays_unnamed(gallery: Gallery, p
 
 
 def test_unnamed_removes_the_names_of_known_photos(gallery: Gallery, photos: Path) -> None:
-    """Names are removed also where the person was renamed or given by the user; faces are kept, and undo names them."""
+    """Names are removed also where the person was renamed or given with the photos; undo gives them back."""
     for folder, colour in (("Ada", RED), ("Bob", BLUE), ("Eve", GREEN)):
         folder_of(photos, folder, [colour, colour])
     gallery.register(photos / "Eve", person="Mallory")
@@ -346,6 +346,18 @@ def test_unnamed_removes_the_names_of_known_photos(gallery: Gallery, photos: Pat
     assert describe_change(change) == "removed the name of 6 faces"
     gallery.people.undo(change.id)
     assert names(gallery) == before == {"Ada": 2, "Robert": 2, "Mallory": 2}
+
+
+def test_unnamed_keeps_names_that_were_given_by_hand(gallery: Gallery, photos: Path) -> None:
+    """Photos can be added without names to a folder whose people were named in the web app or by `people name`."""
+    folder_of(photos, "2024-05", [RED, RED])
+    gallery.register(photos, unnamed=True)
+    faces = [face.face_id for photo in gallery.photos.page().items for face in photo.faces]
+    gallery.faces.assign_many([("Ada", faces)])
+    folder_of(photos, "2024-05", [BLUE], first=2)
+    results = gallery.register(photos, unnamed=True)
+    assert sorted(result.status for result in results) == ["added", "unchanged", "unchanged"]
+    assert names(gallery) == {"Ada": 2}
 
 
 def test_unnamed_removes_the_name_of_a_copy_and_keeps_groups(gallery: Gallery, photos: Path) -> None:

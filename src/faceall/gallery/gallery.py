@@ -237,8 +237,8 @@ class Gallery:
             without dates, counters and copies, "xmp" the face regions in the metadata; these three also name
             registered photos that have no name.
         unnamed : bool, default False
-            Use no names from paths, and remove the names of registered photos; the faces stay. `people.undo` gives them
-            back.
+            Use no names from paths, and remove those that registered photos got from paths or `person`; names given by
+            hand and all faces stay. `people.undo` gives the names back.
         strict : bool, default False
             Refuse photos whose primary face is small, blurred, turned away or cut off by the edge.
         min_face : float, optional

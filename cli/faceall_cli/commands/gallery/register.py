@@ -48,7 +48,7 @@ _UNUSABLE = _UNREADABLE | {"no-face", "refused"}
     show_default=True,
     help="Where names come from, see above.",
 )
-@click.option("--unnamed", is_flag=True, help="Use no names, and remove those of registered photos; faces stay.")
+@click.option("--unnamed", is_flag=True, help="Use no names, and remove those that came from paths; faces stay.")
 @click.option("--strict", is_flag=True, help="Refuse photos with a small, blurred, turned or cut-off primary face.")
 @min_face_option
 @click.option(

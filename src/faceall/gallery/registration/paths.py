@@ -29,7 +29,7 @@ class NameOptions:
     names_from : {"auto", "folders", "files", "xmp", "none"}
         Where names come from without a person.
     unnamed : bool
-        Use no names from paths, and remove the names of registered photos.
+        Use no names from paths, and remove names that registered photos got when they were registered.
     only_new : bool
         Leave registered photos as they are where names come from folders or files.
     """

@@ -8,11 +8,12 @@ another path before the registration ends. Until then it is kept, with its faces
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from faceall.analysis.quality import Note
+from faceall.gallery.people.aliases import read_aliases
 from faceall.gallery.people.recording import recording
 from faceall.gallery.records import Analysis, FileInfo, KnownPhoto, PhotoResult, PhotoStatus, SeenFile, Unusable
 from faceall.gallery.registration.options import Reassign
@@ -111,18 +112,26 @@ def _awaits_name(store: Store, photo: int, person: str) -> bool:
 def take_names_off(store: Store, photos: Sequence[int]) -> list[int]:
     """Unassign the primary faces of photos, as one change in the history; return the photos that had a name.
 
-    Faces in clusters without a name stay there.
+    Only names that came with the registration of a file are removed, also if the person has been renamed since. Names
+    that were given by hand and clusters without a name stay.
     """
+    aliases = read_aliases(store)
     named = {
         face.face_id: photo.photo_id
         for photo in store.photos.stored(photos)
         for face in photo.faces
-        if face.primary and face.person is not None and face.named
+        if face.primary and face.named and face.person in _names_by_files(store, photo.photo_id, aliases)
     }
     if named:
         with recording(store, "unassign", faces=len(named)):
             store.faces.assign(list(named), None)
     return list(named.values())
+
+
+def _names_by_files(store: Store, photo: int, aliases: Mapping[str, str | None]) -> set[str | None]:
+    """Return the names that the files of a photo gave to it, and what these people are called now."""
+    given = {file.person for file in store.photos.files(photo) if file.person is not None}
+    return {*given, *(aliases.get(name) for name in given)} - {None}
 
 
 def restore_stale_faces(
