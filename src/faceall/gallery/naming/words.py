@@ -40,10 +40,10 @@ _EVENT = """
 _MONTH = """
     january february september october november december
     januar februar maerz märz juni juli oktober dezember
-    janvier février fevrier mars juin juillet août aout septembre octobre novembre décembre decembre
-    enero febrero marzo mayo junio agosto septiembre octubre noviembre diciembre
+    janvier février fevrier juin juillet août aout septembre octobre novembre décembre decembre
+    enero febrero marzo junio agosto septiembre octubre noviembre diciembre
     gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre
-    januari februari maart augusti augustus
+    januari februari maart augusti
 """
 _COUNTRY = """
     albania, albanien, algeria, algerien, argentina, argentinien, armenien, australia, australien, austria, österreich,
@@ -76,8 +76,8 @@ EVENT_WORDS = frozenset(f"{_EVENT} {_MONTH}".split())
 Words that are first names too (April, June, Summer) are missing on purpose: whether the faces agree decides.
 """
 
-MONTH_NAMES = frozenset(("abril", "april", "august", "avril", "julio", "june", "mai", "maj", "may", "mei"))
-"""Months that are first names too: they are months only with a number, as in "05 Mai"."""
+MONTH_NAMES = frozenset("abril april august augustus avril julio june mai maj mars may mayo mei".split())
+"""Months that are people's names too: they are months only with a number, as in "05 Mai"."""
 
 COUNTRIES = frozenset(" ".join(country.split()) for country in _COUNTRY.casefold().split(","))
 """Countries in English and German: a folder with such a name shows a trip.
