@@ -185,7 +185,9 @@ def test_folders_that_look_like_people(name: str) -> None:
     assert looks_like_person(name)
 
 
-@pytest.mark.parametrize("name", [*FIRST_NAMES, "Anatole France", "Tom Holland", "Nas Jones", "Mia Costa", "Bruno Mars"])
+@pytest.mark.parametrize(
+    "name", [*FIRST_NAMES, "Anatole France", "Tom Holland", "Nas Jones", "Mia Costa", "Bruno Mars"]
+)
 def test_names_of_people_that_are_also_months_or_places(name: str) -> None:
     """First names that are also months or countries are names, and so are surnames that are also places."""
     assert looks_like_person(name)

@@ -76,7 +76,11 @@ EVENT_WORDS = frozenset(f"{_EVENT} {_MONTH}".split())
 Words that are first names too (April, June, Summer) are missing on purpose: whether the faces agree decides.
 """
 
-MONTH_NAMES = frozenset("abril april august augustus avril julio june mai maj mars may mayo mei".split())
+_NAME_AND_MONTH = """
+    abril april august augustus avril julio june mai maj mars may mayo mei
+"""
+
+MONTH_NAMES = frozenset(_NAME_AND_MONTH.split())
 """Months that are people's names too: they are months only with a number, as in "05 Mai"."""
 
 COUNTRIES = frozenset(" ".join(country.split()) for country in _COUNTRY.casefold().split(","))
