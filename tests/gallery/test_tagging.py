@@ -53,8 +53,8 @@ def box_of(gallery: Gallery, path: Path) -> Box:
 
 
 def tagged(gallery: Gallery, *, write: bool = True) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Tag all photos; return their names, the statuses and the removed names."""
-    return [(found.path.name, found.status, found.removed) for found in gallery.photos.tag(write=write)]
+    """Tag all photos; return their names, the statuses and the removed names, sorted: ids in Milvus have no order."""
+    return sorted((found.path.name, found.status, found.removed) for found in gallery.photos.tag(write=write))
 
 
 def names(sidecar: Path) -> list[str]:
