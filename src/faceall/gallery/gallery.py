@@ -353,8 +353,8 @@ class Gallery:
         candidates : iterable of Candidate
             The files and their people.
         reassign : bool, default False
-            Reassign the primary face of a registered photo to the person of its candidate; without one it loses its
-            name.
+            Reassign the primary face of a registered photo to the person of its candidate; without one it loses a
+            name that came with its registration.
 
         Returns
         -------

@@ -36,7 +36,7 @@ class RegistrationOptions:
     ----------
     reassign : {"none", "unassigned", "all"}
         Which known photos have their primary face assigned to their candidate's person. With "all" and no person it
-        loses its name.
+        loses a name that came with its registration.
     strict : bool
         Refuse photos whose primary face is poor.
     min_face : float or None

@@ -73,8 +73,8 @@ def store_known_photo(
 ) -> PhotoResult:
     """Note where a known photo was seen, as a part of a change of `store`.
 
-    With `reassign` "all", its primary face is assigned to `person`, whatever its person was, and with None it loses its
-    name; with "unassigned" only if it has no name.
+    With `reassign` "all", its primary face is assigned to `person`, whatever its person was, and with None it loses a
+    name that came with its registration; with "unassigned" only if it has no name.
     """
     path = info.path
     done: PhotoStatus = "reassigned"
