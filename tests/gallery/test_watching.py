@@ -19,7 +19,8 @@ def test_changes_are_reported_as_they_appear(gallery: Gallery, photos: Path, pol
         pytest.importorskip("watchfiles", reason="events need watchfiles")
     write_photo(photos / "a.png", one_face(1))
     stop = Event()
-    Timer(60, stop.set).start()
+    end = Timer(60, stop.set)
+    end.start()
     results = gallery.watch(photos, names_from="none", poll=poll, stop=stop)
     assert [next(results).status] == ["added"]
     timer = Timer(0.5, lambda: write_photo(photos / "b.png", one_face(2)))
@@ -36,6 +37,7 @@ def test_changes_are_reported_as_they_appear(gallery: Gallery, photos: Path, pol
     stop.set()
     assert list(results) == []
     assert len(gallery) == 2
+    end.cancel()
 
 
 @pytest.mark.parametrize("poll", [0.2, None])
@@ -62,6 +64,67 @@ def test_photos_created_during_the_first_pass_are_registered(
     timer.cancel()
     Timer(1.5, stop.set).start()
     assert list(results) == []  # nothing twice
+
+
+@pytest.mark.parametrize("poll", [0.2, None])
+def test_a_folder_that_is_gone_is_reported_once_and_watched_again(
+    gallery: Gallery, photos: Path, tmp_path: Path, poll: float | None
+) -> None:
+    """Its photos are not reported as removed; when it returns only new photos have results."""
+    if poll is None:
+        pytest.importorskip("watchfiles", reason="events need watchfiles")
+    other = tmp_path / "other"
+    write_photo(photos / "a.png", one_face(1))
+    write_photo(other / "b.png", one_face(2))
+    stop = Event()
+    timer = Timer(60, stop.set)
+    timer.start()
+    results = gallery.watch([photos, other], names_from="none", poll=poll, stop=stop)
+    assert [next(results).status, next(results).status] == ["added", "added"]
+    away = tmp_path / "away"
+    Timer(0.5, lambda: photos.rename(away)).start()
+    found = next(results)
+    assert (found.path, found.status, found.missing) == (photos, "unreadable", True)
+    Timer(0.5, lambda: write_photo(other / "c.png", one_face(3))).start()
+    assert next(results).path == other / "c.png"
+    write_photo(away / "d.png", one_face(4))
+    Timer(0.5, lambda: away.rename(photos)).start()
+    assert (found := next(results)).path == photos / "d.png", found
+    Timer(0.5, lambda: write_photo(photos / "e.png", one_face(5))).start()
+    assert next(results).path == photos / "e.png"
+    stop.set()
+    assert list(results) == []
+    timer.cancel()
+
+
+def test_the_only_folder_may_return(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    """While no folder is there, watching waits."""
+    pytest.importorskip("watchfiles", reason="events need watchfiles")
+    write_photo(photos / "a.png", one_face(1))
+    stop = Event()
+    timer = Timer(60, stop.set)
+    timer.start()
+    results = gallery.watch(photos, names_from="none", stop=stop)
+    assert next(results).status == "added"
+    Timer(0.5, lambda: photos.rename(tmp_path / "away")).start()
+    assert next(results).path == photos
+    Timer(1.5, lambda: write_photo(photos / "b.png", one_face(2))).start()
+    assert next(results).path == photos / "b.png"
+    stop.set()
+    assert list(results) == []
+    timer.cancel()
+
+
+def test_a_system_that_cannot_watch_says_so(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of the system is one line with what to do."""
+    watchfiles = pytest.importorskip("watchfiles", reason="events need watchfiles")
+
+    def refuse(*paths: Path, **options: object) -> None:
+        raise OSError("OS file watch limit reached")
+
+    monkeypatch.setattr(watchfiles, "watch", refuse)
+    with pytest.raises(FaceallError, match="watch limit reached; use --poll SECONDS"):
+        next(gallery.watch(photos))
 
 
 def test_only_folders_are_watched(gallery: Gallery, photos: Path) -> None:

@@ -330,12 +330,12 @@ class Gallery:
         ------
         PhotoResult
             What changed, each after it was committed; a file that is gone has the status "removed" and keeps its
-            faces.
+            faces. A folder that is gone itself is "unreadable", and is watched again when it returns.
 
         Raises
         ------
         FaceallError
-            A path is not a folder; and what `register` raises.
+            A path is not a folder, or the system cannot watch so many folders; and what `register` raises.
         """
         given = [folders] if isinstance(folders, str | os.PathLike) else folders
         from faceall.gallery.registration.paths import NewPhotos

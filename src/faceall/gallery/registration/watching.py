@@ -7,7 +7,9 @@ by hand, is committed before it is reported, and is caught up with after a crash
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Protocol
@@ -16,8 +18,11 @@ from faceall.errors import FaceallError
 from faceall.gallery.naming import NamesFrom, refuse_urls
 from faceall.gallery.records import PhotoResult
 
+SECONDS = 10.0  # between looks, without events
 _DEBOUNCE = 1600  # milliseconds within which changes are handled together
-_CHECK = 200  # milliseconds between looks at `stop`, and before the first pass
+_CHECK = 200  # milliseconds between looks at `stop` and at the folders themselves, and before the first pass
+_ABSENT = 1.0  # seconds between looks for folders that are gone, while there is no other
+_GONE = "the folder is gone; it is watched again when it returns"
 _QUIET = frozenset(("unchanged", "duplicate", "no-face", "unreadable", "too-large"))
 
 
@@ -56,12 +61,13 @@ def watch_folders(
     ------
     PhotoResult
         What changed, each after it was committed; a file that is gone has the status "removed". The faces of photos
-        that are gone are kept, so a drive that is disconnected loses nothing.
+        that are gone are kept, so a drive that is disconnected loses nothing. A folder that is gone itself has the
+        status "unreadable" and is watched again when it returns.
 
     Raises
     ------
     FaceallError
-        A path is not a folder, or is a URL.
+        A path is not a folder, or is a URL; or the system cannot watch so many folders.
     """
     refuse_urls(folders)
     roots = [Path(os.path.abspath(folder)) for folder in folders]
@@ -70,57 +76,83 @@ def watch_folders(
             raise FaceallError(f"{root}: is not a folder; watch takes folders, register takes files")
     ended = stop or Event()
     seen: dict[Path, dict[Path, str]] = {root: {} for root in roots}
+    gone: set[Path] = set()
     for changed in _changes(roots, poll, ended):
-        yield from _pass(gallery, changed, seen, names_from, ended)
+        for root in changed:
+            if ended.is_set():
+                return
+            if root.is_dir():
+                gone.discard(root)
+                yield from _pass(gallery, root, seen, names_from, ended)
+            elif root not in gone:
+                gone.add(root)
+                yield PhotoResult(root, "unreadable", message=_GONE, missing=True)
+
+
+def events_available() -> bool:
+    """Return whether folders can be watched by events of the file system instead of by looking again and again."""
+    return _listener() is not None
 
 
 def _pass(
-    gallery: Registers, roots: Iterable[Path], seen: dict[Path, dict[Path, str]], names_from: NamesFrom, stop: Event
+    gallery: Registers, root: Path, seen: dict[Path, dict[Path, str]], names_from: NamesFrom, stop: Event
 ) -> Iterator[PhotoResult]:
-    """Register some folders; yield what is new or different since the last pass."""
-    for root in roots:
-        if stop.is_set() or not root.is_dir():
-            continue
-        before = seen[root]
-        now: dict[Path, str] = {}
-        moved: set[Path] = set()
-        for result in gallery.iter_register(root, names_from=names_from, stop=stop):
-            now[result.path] = result.status
-            if result.moved_from is not None:
-                moved.add(result.moved_from)
-            if result.status not in _QUIET or (result.status != "unchanged" and before.get(result.path) is None):
-                yield result
-        if stop.is_set():
-            return
-        for path in sorted(set(before) - set(now) - moved):
-            if root.is_dir() and not os.path.lexists(path):
-                yield PhotoResult(path, "removed")
-        seen[root] = now
+    """Register a folder; yield what is new or different since the last pass."""
+    before = seen[root]
+    now: dict[Path, str] = {}
+    moved: set[Path] = set()
+    for result in gallery.iter_register(root, names_from=names_from, stop=stop):
+        now[result.path] = result.status
+        if result.moved_from is not None:
+            moved.add(result.moved_from)
+        if result.status not in _QUIET or (result.status != "unchanged" and before.get(result.path) is None):
+            yield result
+    if stop.is_set() or not root.is_dir():  # a folder that is gone keeps its photos, for when it returns
+        return
+    for path in sorted(set(before) - set(now) - moved):
+        if not os.path.lexists(path):
+            yield PhotoResult(path, "removed")
+    seen[root] = now
 
 
 def _changes(roots: Sequence[Path], poll: float | None, stop: Event) -> Iterator[list[Path]]:
     """Yield the folders to register: all of them first, then those with changes, or all every `poll` seconds.
 
     Events are collected before the folders are yielded first: a photo that is created during a pass leads to another.
+    Collecting begins anew, with a look at all folders, when a folder disappears, is replaced or returns.
     """
     listen = _listener() if poll is None else None
     if listen is None:
         if not stop.is_set():
             yield list(roots)
-        while not stop.wait(poll or 10.0):
+        while not stop.wait(poll or SECONDS):
             yield list(roots)
         return
-    changes = listen(roots, stop)
-    if next(changes, None) is None:  # it is stopped
-        return
-    yield list(roots)
-    for paths in changes:
-        changed = [root for root in roots if any(root == path or root in path.parents for path in paths)]
-        if changed:
-            yield changed
+    while not stop.is_set():
+        identities = [_identity(root) for root in roots]
+        present = [root for root, identity in zip(roots, identities, strict=True) if identity]
+        with closing(listen(present, stop)) as changes:
+            if next(changes, None) is None:  # it is stopped
+                return
+            yield list(roots)
+            for paths in changes:
+                changed = [root for root in roots if any(root == path or root in path.parents for path in paths)]
+                if changed:
+                    yield changed
+                if identities != [_identity(root) for root in roots]:
+                    break
 
 
-def _listener() -> Callable[[Sequence[Path], Event], Iterator[list[Path]]] | None:
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another that takes its place; None if it is gone."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def _listener() -> Callable[[Sequence[Path], Event], Generator[list[Path], None, None]] | None:
     """Return a function that collects events of the file system; None without watchfiles.
 
     Its first result comes when events are collected. Events between two results are in the later one; results may be
@@ -131,11 +163,20 @@ def _listener() -> Callable[[Sequence[Path], Event], Iterator[list[Path]]] | Non
     except ImportError:
         return None
 
-    def listen(roots: Sequence[Path], stop: Event) -> Iterator[list[Path]]:
-        for changes in watch(
-            *roots, watch_filter=None, stop_event=stop, debounce=_DEBOUNCE, rust_timeout=_CHECK,
-            yield_on_timeout=True, raise_interrupt=False,
-        ):  # fmt: skip
-            yield [Path(path) for _, path in changes]
+    def listen(roots: Sequence[Path], stop: Event) -> Generator[list[Path], None, None]:
+        while not roots:
+            yield []
+            if stop.wait(_ABSENT):
+                return
+        try:
+            for changes in watch(
+                *roots, watch_filter=None, stop_event=stop, debounce=_DEBOUNCE, rust_timeout=_CHECK,
+                yield_on_timeout=True, raise_interrupt=False, ignore_permission_denied=True,
+            ):  # fmt: skip
+                yield [Path(path) for _, path in changes]
+        except FileNotFoundError:  # a folder disappeared meanwhile
+            yield []
+        except (OSError, RuntimeError) as error:
+            raise FaceallError(f"cannot watch for changes: {error}; use --poll SECONDS") from error
 
     return listen
