@@ -132,12 +132,22 @@ class Teacher:
         self._net = core.compile_model(net, "CPU", options)
 
     def __call__(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Embed views: (n, 128, 128, 3) uint8 BGR to (n, 256) float32 of unit length."""
+        """Embed views: (n, 128, 128, 3) uint8 BGR to (n, 256) float32 of unit length.
+
+        The vector of a view is the mean of those of the view and of its mirror image, which have a cosine of only 0.90.
+        The mean recognises a little more, and a small student learns no difference that means nothing.
+        """
+        return _unit(self._embed(views) + self._embed(views[:, :, ::-1]))
+
+    def _embed(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         rows = []
         for start in range(0, len(views), self.batch):
             part = views[start : start + self.batch]
             blob = np.zeros((self.batch, 3, SIDE, SIDE), np.float32)
             blob[: len(part)] = part.transpose(0, 3, 1, 2)
             rows.append(self._net(blob)[0].reshape(self.batch, -1)[: len(part)].copy())
-        vectors = np.concatenate(rows)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+        return _unit(np.concatenate(rows))
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)

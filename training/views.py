@@ -100,17 +100,23 @@ class Views:
         self._mild = Shards(mild, projection) if mild else None
 
     def batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw inputs (size, 3, 112, 112) and their targets (size, 128) of unit length."""
-        images, targets = [], []
+        """Draw inputs (size, 3, 112, 112) and their targets (size, 128) of unit length.
+
+        Half of the views are mirrored: the teacher gives a view and its mirror image one vector.
+        """
+        parts, targets = [], []
         for _ in range(_GROUPS):
             source = self._shards
             if self._mild and self._random.random() < self.mild_share:
                 source = self._mild
             shard = source.draw(self._random)
             rows = self._rows(shard, size // _GROUPS)
-            images.append(shard.views[rows])
+            parts.append(shard.views[rows])
             targets.append(shard.targets[rows])
-        return as_input(np.concatenate(images)), torch.cat(targets)
+        images = np.concatenate(parts)
+        mirrored = self._random.random(len(images)) < 0.5
+        images[mirrored] = images[mirrored, :, ::-1]
+        return as_input(images), torch.cat(targets)
 
     def random_batch(self, size: int) -> torch.Tensor:
         """Draw inputs without a choice of similar ones, as the statistics of normalisation need them."""
