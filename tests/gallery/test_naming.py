@@ -318,6 +318,25 @@ def test_folder_keeps_its_person_after_a_rename_and_a_merge(gallery: Gallery, ph
     assert names(gallery) == {"Countess": 6}
 
 
+@pytest.mark.parametrize("names_from", ["folders", "files"])
+def test_paths_follow_a_rename_unless_the_name_was_taken_off(
+    gallery: Gallery, photos: Path, names_from: NamesFrom
+) -> None:
+    """New photos, and photos whose name was removed, get the person's current name; unnamed people theirs from paths."""
+    write_photo(photos / "Ada/Ada 1.png", [(40, 25, 40, RED)])
+    gallery.register(photos, names_from=names_from)
+    gallery.people.rename("Ada", "Countess")
+    write_photo(photos / "Ada/Ada 2.png", [(40, 25, 44, RED)])
+    gallery.register(photos, names_from=names_from)
+    assert names(gallery) == {"Countess": 2}
+    gallery.register(photos, unnamed=True)
+    gallery.register(photos, names_from=names_from)
+    assert names(gallery) == {"Countess": 2}
+    gallery.people.unname("Countess")
+    gallery.register(photos, names_from=names_from)
+    assert names(gallery) == {"Ada": 2}
+
+
 def test_unname_keeps_the_faces_and_the_folder_stays_unnamed(gallery: Gallery, photos: Path) -> None:
     """`unname` removes several names at once, and the folders do not give them again."""
     folder_of(photos, "Ada", [RED, RED])

@@ -114,8 +114,8 @@ def find_candidates(
     known : iterable of str
         The people of the gallery.
     aliases : mapping, optional
-        The current name of people who were renamed or merged, by the folder name; None for a name that was removed.
-        Used by ``auto``.
+        The current name of people who were renamed or merged, by the name of the folder or file; None for a name that
+        was removed, which only ``auto`` respects.
     on_error : callable, optional
         Called for each folder that cannot be read; by default the error is raised.
     on_skip : callable, optional
@@ -136,10 +136,12 @@ def find_candidates(
             if path not in found:
                 roots.add(root.parent if path == root else root)
                 found[path] = _candidate(path, root, names_from, people)
-    if names_from != "auto":
-        return list(found.values())
-    candidates = _without_lone_photos(found.values(), roots, people)
-    return [_with_alias(candidate, people, aliases or {}) for candidate in candidates]
+    if names_from == "auto":
+        candidates, current = _without_lone_photos(found.values(), roots, people), aliases or {}
+    else:
+        candidates = list(found.values())
+        current = {old: new for old, new in (aliases or {}).items() if new is not None}
+    return [_with_alias(candidate, people, current) for candidate in candidates]
 
 
 def _candidate(path: Path, root: Path, names_from: NamesFrom, known: frozenset[str]) -> Candidate:

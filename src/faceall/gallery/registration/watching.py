@@ -119,7 +119,7 @@ def _changes(roots: Sequence[Path], poll: float | None, stop: Event) -> Iterator
     """Yield the folders to register: all of them first, then those with changes, or all every `poll` seconds.
 
     Events are collected before the folders are yielded first: a photo that is created during a pass leads to another.
-    Collecting begins anew, with a look at all folders, when a folder disappears, is replaced or returns.
+    When a folder disappears, is replaced or returns, collecting starts again, with a look at all folders.
     """
     listen = _listener() if poll is None else None
     if listen is None:
@@ -144,7 +144,7 @@ def _changes(roots: Sequence[Path], poll: float | None, stop: Event) -> Iterator
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from another that takes its place; None if it is gone."""
+    """Return what distinguishes a folder from another that takes its place; None if it is gone."""
     try:
         status = os.stat(folder)
     except OSError:
