@@ -60,8 +60,17 @@ def test_broken_link_is_not_called_a_lost_drive(run: Run, portraits: Path) -> No
     (line,) = [line for line in result.stdout.splitlines() if "dangling.jpg" in line]
     assert line.startswith("unreadable ")
     assert line.endswith("dangling.jpg: is a broken link: there is no /nowhere/a.jpg")
+    error = run("detect", portraits).stderr
+    assert "dangling.jpg: is a broken link: there is no /nowhere/a.jpg" in error
     assert "disappeared" not in result.stderr
     run("register", portraits / "dangling.jpg", exit_code=1)
+
+
+def test_min_face_says_that_it_does_not_reach_known_photos(run: Run, portraits: Path) -> None:
+    """The smallest face is chosen when a photo is searched first."""
+    assert "--min-face" not in run("register", portraits, "--min-face", "40").stderr
+    known = "--min-face: 2 photos registered before are not searched again"
+    assert known in run("register", portraits, "--min-face", "30").stderr
 
 
 def test_register_names_the_command_for_videos(run: Run, tmp_path: Path) -> None:
@@ -128,6 +137,11 @@ def test_dates_and_cameras_are_shown_and_searched(run: Run, portraits: Path, tmp
     assert found("--since", "2019-07-01", "--until", "2019-07-01") == {"Ada"}
     assert found("--since", "2019-07-02") == {"Bob"}
     assert found("--since", "2019-07-02", "--until", "2019-12-31") == set()
+    for options in ((), ("--by", "person"), ("-v",)):
+        assert (
+            "no one among the photos of these days"
+            in run("search", tmp_path / "dated.jpg", "--since", "2030-01-01", *options).stdout
+        )
     assert (
         "since is 'July', expected a date"
         in run("search", tmp_path / "dated.jpg", "--since", "July", exit_code=1).stderr

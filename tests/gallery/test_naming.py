@@ -322,7 +322,7 @@ def test_folder_keeps_its_person_after_a_rename_and_a_merge(gallery: Gallery, ph
 def test_paths_follow_a_rename_unless_the_name_was_taken_off(
     gallery: Gallery, photos: Path, names_from: NamesFrom
 ) -> None:
-    """New photos, and photos whose name was removed, get the person's current name; unnamed people theirs from paths."""
+    """New photos, and photos whose name was removed, get the current name; unnamed people that of the path."""
     write_photo(photos / "Ada/Ada 1.png", [(40, 25, 40, RED)])
     gallery.register(photos, names_from=names_from)
     gallery.people.rename("Ada", "Countess")

@@ -104,6 +104,16 @@ def test_new_people_are_created_on_request(video_gallery: Gallery, video: Path) 
     assert sorted(person.faces for person in video_gallery.people) == [1, 2, 3]
 
 
+def test_new_people_are_created_of_a_registered_video(video_gallery: Gallery, video: Path) -> None:
+    """The faces that have no person form the same groups; the others keep theirs, and once is enough."""
+    video_gallery.register_video(video)
+    for _ in range(2):
+        found = video_gallery.register_video(video, new_people=True)
+        assert found.result.status == "unchanged"
+        assert sorted(person.faces for person in video_gallery.people) == [1, 2, 3]
+    assert len(video_gallery.people.history().items) == 1
+
+
 def test_faces_of_a_video_join_people_created_from_photos(video_gallery: Gallery, video: Path, photos: Path) -> None:
     """Two photos of the green face create a person, and both green faces of the video join it."""
     video_gallery.register_video(video)

@@ -435,7 +435,8 @@ class Gallery:
         path : path-like
             A video.
         new_people : bool, default False
-            Make people of the faces that match no one: one without a name per group of similar faces.
+            Make people of the faces that match no one: one without a name per group of similar faces. For a video that
+            is registered already, of its faces without a person.
         every, min_face, progress
             As for `search_video`.
 
@@ -454,12 +455,12 @@ class Gallery:
         from faceall.gallery.videos import VideoResult, known_video, register_tracks, registered_appearances
 
         video = Path(os.path.abspath(path))
+        limit = self.people.cluster_threshold if new_people else None
         info, known = known_video(self._context, video)
         if known is not None:
-            return VideoResult(known, tuple(registered_appearances(self._store, video, info.digest)))
+            return VideoResult(known, tuple(registered_appearances(self._store, video, info.digest, limit=limit)))
         self._context.require_same_model()
         tracks = track_faces(video, every=every, min_face=min_face, analyser=self._analyser, progress=progress)
-        limit = self.people.cluster_threshold if new_people else None
         return register_tracks(self._context, info, list(tracks), limit=limit)
 
     # -- search -----------------------------------------------------------------------------------------------------

@@ -179,16 +179,19 @@ def register_tracks(context: Context, info: FileInfo, tracks: Sequence[Track], *
         _join(store, appearances)
     forget_displaced(store)
     if limit is not None:
-        appearances = _found_people(store, appearances, np.stack([track.vector for track in tracks]), limit)
+        rows = [row for row, one in enumerate(appearances) if one.decision != "match" and one.face_id is not None]
+        vectors = np.array([tracks[row].vector for row in rows], np.float32)
+        appearances = _found_people(store, appearances, rows, vectors, limit)
     return VideoResult(replace(result, person=None), tuple(appearances))
 
 
-def registered_appearances(store: Store, path: Path, digest: bytes) -> list[Appearance]:
-    """Return the faces of a registered video, in order of time."""
+def registered_appearances(store: Store, path: Path, digest: bytes, *, limit: float | None) -> list[Appearance]:
+    """Return the faces of a registered video, in order of time; `limit` is that of `register_tracks`."""
     known = store.photos.of(digest)
     photos = [] if known is None else store.photos.stored([known.id])
+    faces = photos[0].faces if photos else ()
     found = []
-    for face in photos[0].faces if photos else ():
+    for face in faces:
         moment = face.moment or Moment(0.0, 0.0, 0.0)
         jpeg = store.faces.thumbnail(face.face_id) or b""
         name = face.person if face.named else None
@@ -196,7 +199,13 @@ def registered_appearances(store: Store, path: Path, digest: bytes) -> list[Appe
             Appearance(path, moment.first, moment.last, moment.seconds, face.box, face.score, 0, jpeg, name, None, None,
                        face.face_id)
         )  # fmt: skip
-    return sorted(found, key=lambda one: (one.start, one.face_id or 0))
+    found.sort(key=lambda one: (one.start, one.face_id or 0))
+    if limit is None:
+        return found
+    alone = {face.face_id for face in faces if face.person is None}
+    rows = [row for row, one in enumerate(found) if one.face_id in alone]
+    ids = [id_ for row in rows if (id_ := found[row].face_id) is not None]
+    return _found_people(store, found, rows, store.faces.vectors(ids), limit)
 
 
 def _analysis_of(tracks: Sequence[Track], appearances: Sequence[Appearance], dimension: int) -> Analysis:
@@ -230,17 +239,17 @@ def _join(store: Store, appearances: Sequence[Appearance]) -> None:
                 store.faces.assign([one.face_id], person)
 
 
-def _found_people(store: Store, appearances: list[Appearance], vectors: Float32Array, limit: float) -> list[Appearance]:
-    """Make people of the faces that match no one: one per group of similar faces."""
-    rows = [number for number, one in enumerate(appearances) if one.decision != "match" and one.face_id is not None]
+def _found_people(
+    store: Store, appearances: list[Appearance], rows: Sequence[int], vectors: Float32Array, limit: float
+) -> list[Appearance]:
+    """Make people of the faces in some rows, one per group of similar faces; `vectors` are theirs, (rows, D)."""
     if not rows:
         return appearances
-    chosen = vectors[rows]
     first, second = np.triu_indices(len(rows), 1)
-    distances = ((chosen[first] - chosen[second]) ** 2).sum(axis=1).astype(np.float32)
+    distances = ((vectors[first] - vectors[second]) ** 2).sum(axis=1).astype(np.float32)
     edges = np.stack([first, second], axis=1).astype(np.int64), distances
     alone = range(len(rows))
-    groups = group_faces(chosen, edges, photos=alone, owners=[None] * len(rows), refused={}, limit=limit)
+    groups = group_faces(vectors, edges, photos=alone, owners=[None] * len(rows), refused={}, limit=limit)
     found = list(appearances)
     with recording(store, "cluster") as details:
         for group in groups:

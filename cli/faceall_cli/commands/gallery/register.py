@@ -114,6 +114,8 @@ def register(
         )
         outcome = _print_results(console, registration, {Path(os.path.abspath(path)) for path in paths})
         _print_summary(console, registration, outcome.statuses, time.monotonic() - start)
+        if min_face is not None and (known := outcome.statuses["unchanged"]):
+            console.remark(f"--min-face: {counted(known, 'photo')} registered before are not searched again")
         _print_names(console, registration)
         _print_skipped(console, registration)
         _print_doubts(console, opened, outcome.named)

@@ -91,6 +91,7 @@ def search(
         "since": since,
         "until": until,
     }
+    dated = since is not None or until is not None
     with Gallery.open(gallery, embedder=make_embedder(model), read_only=True) as opened:
         if not len(opened):
             raise click.ClickException(f"{opened.place}: the gallery is empty; register photos first")
@@ -102,11 +103,11 @@ def search(
                 console.error(f"{path}: no face found", path)
             for number, result in enumerate(results, 1):
                 if k is None and not console.verbose and not console.as_json:
-                    console.line(_one_line(console, path, number if len(results) > 1 else None, result))
+                    console.line(_one_line(console, path, number if len(results) > 1 else None, result, dated=dated))
                     continue
                 which = f", face {number} of {len(results)}" if len(results) > 1 else ""
                 console.line(f"{shown(path)}{which} at {place(result.box)}:")
-                _print_result(console, path, result, _photos_of(opened, result))
+                _print_result(console, path, result, _photos_of(opened, result), dated=dated)
             if drawings is not None:
                 drawings.write(path, opened.explain(analysed, **options))
             found += len(results)
@@ -137,20 +138,33 @@ def _describe(threshold: MatchThreshold | None) -> str:
     return f"threshold {threshold.distance:g}, {source.get(threshold.origin, '')}{aim}"
 
 
-def _one_line(console: Console, path: Path, number: int | None, result: SearchResult | PersonResult) -> str:
+def _one_line(
+    console: Console, path: Path, number: int | None, result: SearchResult | PersonResult, *, dated: bool
+) -> str:
     """Say who a face is, how sure that is, and how far the nearest face of the person is."""
     from faceall.gallery import SearchResult
 
     start = f"{shown(path)}{'' if number is None else f', face {number}'}: "
     found = result.matches if isinstance(result, SearchResult) else result.people
     if not found:
-        return start + "no one within the threshold"
+        return start + _no_one(result, dated=dated)
     best = found[0]
     name = shown(best.person or "a face without a name")
     if best.decision == "unknown":
         return start + console.styled("unknown", "red") + f" (nearest: {name}, distance {best.distance:.3f})"
     sure = f", {best.decision}" if best.decision else ""
     return start + console.styled(name, "green" if best.matches else "yellow") + f"{sure}, distance {best.distance:.3f}"
+
+
+def _no_one(result: SearchResult | PersonResult, *, dated: bool) -> str:
+    """Say why nothing was found; `dated` if only photos of some days were searched."""
+    from faceall.gallery import PersonResult
+
+    if dated:
+        return "no one among the photos of these days"
+    if isinstance(result, PersonResult) and (result.threshold is None or result.threshold.origin != "given"):
+        return "no face of the gallery has a name; faceall cluster groups them"
+    return "no one within the threshold"
 
 
 def _photos_of(opened: Gallery, result: SearchResult | PersonResult) -> dict[int, StoredPhoto]:
@@ -161,10 +175,15 @@ def _photos_of(opened: Gallery, result: SearchResult | PersonResult) -> dict[int
 
 
 def _print_result(
-    console: Console, path: Path, result: SearchResult | PersonResult, photos: Mapping[int, StoredPhoto]
+    console: Console,
+    path: Path,
+    result: SearchResult | PersonResult,
+    photos: Mapping[int, StoredPhoto],
+    *,
+    dated: bool,
 ) -> None:
     """Print the matches of one face as a record and as a table."""
-    from faceall.gallery import PersonResult, SearchResult
+    from faceall.gallery import SearchResult
 
     record: dict[str, Any] = {"path": str(path), "box": rounded(result.box), "score": round(result.score, 6)}
     notes = [{"kind": note.kind, "message": note.text} for note in result.notes]
@@ -181,10 +200,8 @@ def _print_result(
         rows = _person_rows(result)
     if rows:
         console.table(rows, indent="  ", right=frozenset((1, 2, 3)))
-    elif isinstance(result, PersonResult) and (result.threshold is None or result.threshold.origin != "given"):
-        console.line("  no face of the gallery has a name; faceall cluster groups them")
     else:
-        console.line("  no one within the threshold")
+        console.line(f"  {_no_one(result, dated=dated)}")
     if result.notes and result.threshold is not None and result.threshold.fpir is not None:
         console.line(f"  the face is {', '.join(map(str, result.notes))}: at most a possible match")
     if isinstance(result, SearchResult) and result.second is not None:

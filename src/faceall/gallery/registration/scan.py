@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from itertools import islice
-from pathlib import Path
 
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError
 from faceall.files import open_regular
@@ -22,6 +21,7 @@ from faceall.gallery.registration.scanned_file import ScannedFile
 from faceall.gallery.registration.storing import known_photo, reassigns, take_names_off, unchanged_photo
 from faceall.gallery.store import Store
 from faceall.images import Reduction, decode_image
+from faceall.images.decoding import why_missing
 from faceall.images.decoding.jpeg_size import jpeg_size
 from faceall.images.metadata import read_metadata
 
@@ -186,16 +186,8 @@ def _problem(status: os.stat_result) -> str | None:
 def _unreadable(candidate: Candidate, error: Exception) -> PhotoResult:
     """Return the result for a file that cannot be opened."""
     missing = getattr(error, "errno", None) in _MISSING
-    gone = isinstance(error, FileNotFoundError)
-    if gone and (target := _target(candidate.path)) is not None:
-        return PhotoResult(candidate.path, "unreadable", message=f"is a broken link: there is no {target}")
-    reason = "no such file" if gone else f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+    if isinstance(error, FileNotFoundError):
+        broken = candidate.path.is_symlink()
+        return PhotoResult(candidate.path, "unreadable", message=why_missing(candidate.path), missing=not broken)
+    reason = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
     return PhotoResult(candidate.path, "unreadable", message=reason, missing=missing)
-
-
-def _target(path: Path) -> str | None:
-    """Return where a symbolic link points; None if the path is not a link."""
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None

@@ -10,6 +10,7 @@ from faceall.images.decoding.decode import (
     pillow_pixels,
     read_header,
     read_image,
+    why_missing,
 )
 from faceall.images.decoding.opening import open_header
 
@@ -24,4 +25,5 @@ __all__ = [
     "pillow_pixels",
     "read_header",
     "read_image",
+    "why_missing",
 ]

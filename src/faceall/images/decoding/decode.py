@@ -254,13 +254,21 @@ def _on_disk(source: Any) -> BinaryIO:
     try:
         return open_regular(source)
     except FileNotFoundError as error:
-        raise UnreadableError("no such file") from error
+        raise UnreadableError(why_missing(source)) from error
     except IsADirectoryError as error:
         raise UnreadableError("is a folder, expected an image file") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         if getattr(error, "errno", None) == errno.EINVAL:
             raise UnreadableError("is not a regular file") from error
         raise UnreadableError(f"cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+
+
+def why_missing(path: str | os.PathLike[str]) -> str:
+    """Describe a file that cannot be found: there is none, or a symbolic link that points to nothing."""
+    try:
+        return f"is a broken link: there is no {os.readlink(path)}"
+    except OSError:
+        return "no such file"
 
 
 def _inspect(file: BinaryIO, max_pixels: int, look: Callable[[PillowImage.Image], _T]) -> tuple[ImageHeader, _T | None]:
