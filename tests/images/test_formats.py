@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from faceall.errors import ImageMemoryError, UnreadableImageError
 from faceall.images import decode_image, find_images, read_header, read_image, reader_version
 from faceall.images.decoding.formats import identify
+from faceall.images.decoding.progressive import lacks_scans
 from faceall.types import Image
 
 
@@ -185,6 +188,32 @@ def test_jpeg_that_ends_early_behind_an_end_marker_is_noticed(options: dict[str,
     content = saved("JPEG", pixels, quality=90, exif=exif, **options)
     cut = decode_image(content[: len(content) // 2] + b"\xff\xd9")
     assert (decode_image(content).truncated, cut.truncated) == (False, True)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+def test_progressive_jpeg_without_its_last_scans_is_noticed(options: dict[str, int], mode: str) -> None:
+    """Closed with an end marker it decodes to a blurred image without an error; JPEGs in the metadata do not count."""
+    thumbnail = saved("JPEG", scene(64, 48), progressive=True)
+    exif = b"Exif\0\0" + thumbnail[: len(thumbnail) // 2] + b"\xff\xd9"
+    file = io.BytesIO()
+    image = PillowImage.fromarray(scene(320, 240)).convert(mode)
+    image.save(file, "JPEG", quality=90, progressive=True, comment=exif, **options)
+    content = file.getvalue()
+    scans = [place for place in range(len(content)) if content[place : place + 2] == b"\xff\xda"]
+    last = scans[-1]  # it sends the last bit of some coefficients
+    assert not decode_image(content).truncated
+    for end in (last, (last + scans[-2]) // 2):
+        assert decode_image(content[:end] + b"\xff\xd9").truncated
+
+
+@given(content=st.binary(max_size=200))
+@example(content=b"\xff\xc2\x00\x08\x08\x00\x10\x00\x10\x00")
+@example(content=b"\xff\xc2\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00\xff\xda\x00\x02")
+@example(content=b"\xff\xc2\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\xff\x00")
+def test_headers_of_scans_may_be_anything(content: bytes) -> None:
+    """Damaged headers raise nothing: the decoder refuses what it cannot read."""
+    assert lacks_scans(io.BytesIO(b"\xff\xd8" + content)) in (True, False)
 
 
 def test_gray_corner_of_a_complete_jpeg_is_not_missing() -> None:

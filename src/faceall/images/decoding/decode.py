@@ -29,6 +29,7 @@ from faceall.images.decoding.opening import (
     translated,
 )
 from faceall.images.decoding.pixels import ORIENTATION, orientation_of, swaps_sides, to_rgb, upright
+from faceall.images.decoding.progressive import lacks_scans
 from faceall.images.decoding.raw import decode_raw
 from faceall.images.decoding.refusals import OutOfMemoryError, TooLargeError, UnreadableError, one_line
 from faceall.types import Image
@@ -85,7 +86,7 @@ class DecodedImage:
     pixels : (H, W, 3) uint8
         RGB, upright.
     truncated : bool
-        The end of the file is missing; the pixels of that part are gray.
+        The end of the file is missing; the pixels of that part are gray, or less sharp in a progressive JPEG.
     size : (width, height) or None
         Of the image in the file, upright; None if the pixels have that size.
     """
@@ -316,7 +317,7 @@ def _decode_leniently(file: BinaryIO, max_pixels: int, reduction: Reduction) -> 
             raise unreadable from None  # the reason is that of the file as it is
     if _has_undecoded_corner(decoded.pixels) and _ends_early(_content(file), decoded.pixels, max_pixels, reduction):
         return replace(decoded, truncated=True)
-    return decoded
+    return replace(decoded, truncated=True) if lacks_scans(file) else decoded
 
 
 def _has_undecoded_corner(pixels: Image) -> bool:
