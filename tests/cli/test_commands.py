@@ -211,6 +211,20 @@ def test_status_reports_missing_files(run: Run, portraits: Path) -> None:
     assert (status["face_count"], status["vanished"], status["dimension"]) == (2, 1, 128)
 
 
+def test_missing_photos_are_removed_on_request(run: Run, portraits: Path) -> None:
+    """Only photos whose files are gone; a folder that is gone is refused, and the exit code says so."""
+    run("register", portraits)
+    (portraits / "Eileen/1.png").unlink()
+    result = run("remove", "--missing", portraits, portraits)
+    assert result.stdout.startswith("removed 1 missing photo: ")
+    assert len(result.stdout.splitlines()) == 1
+    assert {record["person"] for record in records(run("people", "list", "--json").stdout)} == {"Mirror"}
+    (record,) = records(run("remove", "--missing", portraits, "--json").stdout)
+    assert (record["photo_count"], record["receipt"]["face_count"]) == (0, 0)
+    error = run("remove", "--missing", portraits / "gone", exit_code=1).stderr
+    assert "gone: is not a folder that exists; is the drive connected?" in error
+
+
 def test_the_gallery_remembers_its_detector(run: Run, portraits: Path, tmp_path: Path) -> None:
     """`register --detector` sets the detector of the gallery; the status shows it, and an unknown one is an error."""
     (tmp_path / "net.onnx").write_bytes(yunet_file())

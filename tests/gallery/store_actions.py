@@ -251,6 +251,8 @@ METHODS: Mapping[str, Action] = {
         s.gallery.photos.add_face(s.photo("Ada/1.png"), (80.0, 60.0, 100.0, 80.0))
     ),
     "GalleryPhotos.tag": _tags,
+    "GalleryPhotos.missing": lambda s: s.gallery.photos.missing(s.photos),
+    "GalleryPhotos.remove_missing": lambda s: s.gallery.photos.remove_missing(s.photos),
     "GalleryPhotos.remove": lambda s: s.gallery.photos.remove(s.photos / "empty.png"),
     "GalleryIndex.problems": lambda s: s.gallery.index.problems(),
     "GalleryIndex.verify": lambda s: (s.gallery.index.verify().problems, s.gallery.index.verify().recall),

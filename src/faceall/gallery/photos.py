@@ -14,7 +14,13 @@ from faceall.gallery.metadata.tagging import TaggedPhoto, tag_photos
 from faceall.gallery.people.missed_faces import add_drawn_face, find_missing_faces
 from faceall.gallery.people.photo_search import PhotoQuery, search_photos
 from faceall.gallery.people.proposals import NameProposal, propose_names
-from faceall.gallery.people.removal import finish_removal, remove_photo, remove_photos_below
+from faceall.gallery.people.removal import (
+    finish_removal,
+    missing_photos,
+    remove_missing_photos,
+    remove_photo,
+    remove_photos_below,
+)
 from faceall.gallery.photo_files import find_unchanged
 from faceall.gallery.records import KnownPhoto, Page, Removal, StoredPhoto
 
@@ -236,6 +242,26 @@ class GalleryPhotos:
         if not os.fspath(photo):
             raise UnknownFaceError("the path is empty, expected a photo or a folder")
         return finish_removal(self._store, remove_photos_below(self._store, Path(os.path.abspath(photo))))
+
+    def missing(self, folder: str | os.PathLike[str]) -> list[StoredPhoto]:
+        """Return the photos that were registered below a folder, and of which no file exists any more, ordered by id.
+
+        Raises
+        ------
+        FaceallError
+            The folder is missing, or is empty although photos were registered in it: a drive may be disconnected.
+        """
+        return missing_photos(self._store, Path(os.path.abspath(folder)))
+
+    def remove_missing(self, folder: str | os.PathLike[str]) -> Removal:
+        """Remove the photos that `missing` returns, and all their faces, permanently.
+
+        Raises
+        ------
+        FaceallError
+            As `missing` does.
+        """
+        return finish_removal(self._store, remove_missing_photos(self._store, Path(os.path.abspath(folder))))
 
     def tag(
         self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (), *, write: bool = True

@@ -21,17 +21,18 @@ from faceall_cli.options import (
 )
 
 if TYPE_CHECKING:
-    from faceall.gallery import Gallery, MatchThreshold
+    from faceall.gallery import Gallery, MatchThreshold, Removal
 
 _MAX_TARGETS = 5
 
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="PATH|FACE_ID...")
+@click.option("--missing", is_flag=True, help="Only photos in the folders PATH whose files do not exist any more.")
 @yes_option
 @gallery_option
 @output_options
-def remove(console: Console, targets: tuple[str, ...], yes: bool, gallery: Path | None) -> None:
+def remove(console: Console, targets: tuple[str, ...], missing: bool, yes: bool, gallery: Path | None) -> None:
     """Remove photos (by path or folder) or faces (by id).
 
     Vectors and thumbnails are deleted permanently. The photo files are kept. `faceall search` prints the ids of faces.
@@ -40,24 +41,45 @@ def remove(console: Console, targets: tuple[str, ...], yes: bool, gallery: Path 
     from faceall.gallery.naming.paths import refuse_urls
 
     refuse_urls(targets)
-    removed: dict[Path, str] = {}
     with open_existing(gallery) as opened:
+        if missing:
+            folders = tuple(dict.fromkeys(os.path.abspath(target) for target in targets))
+            confirm(lambda: f"remove from the gallery, permanently: {_missing_contents(opened, folders)}", yes)
+            for folder in folders:
+                _report(console, opened.photos.remove_missing(folder), folder, "missing photo")
+            return
         confirm(lambda: f"remove from the gallery, permanently: {_contents(opened, targets)}", yes)
-        for target in targets:
-            if _is_face(target):
-                removal = opened.faces.remove([int(target)])
-                console.record({"face_id": int(target), "removed": True, "receipt": receipt_of(removal)})
-                console.line(f"removed face {target}{proof_of(removal)}")
-            elif (twin := removed.get(Path(os.path.abspath(target)))) is not None:
-                console.record({"path": os.path.abspath(target), "photos": 0, "removed_with": os.path.abspath(twin)})
-                console.line(f"removed already: {short_path(target)} has the same content as {short_path(twin)}")
-            else:
-                removal = opened.photos.remove(target)
-                removed.update((path, target) for path in removal.paths)
-                photos = len(removal.photos)
-                record = {"path": os.path.abspath(target), "photos": photos, "receipt": receipt_of(removal)}
-                console.record(record)
-                console.line(f"removed {counted(photos, 'photo')}: {short_path(target)}{proof_of(removal)}")
+        _remove_each(console, opened, targets)
+
+
+def _remove_each(console: Console, opened: Gallery, targets: Sequence[str]) -> None:
+    """Remove photos and faces."""
+    removed: dict[Path, str] = {}
+    for target in targets:
+        if _is_face(target):
+            removal = opened.faces.remove([int(target)])
+            console.record({"face_id": int(target), "removed": True, "receipt": receipt_of(removal)})
+            console.line(f"removed face {target}{proof_of(removal)}")
+        elif (twin := removed.get(Path(os.path.abspath(target)))) is not None:
+            console.record({"path": os.path.abspath(target), "photos": 0, "removed_with": os.path.abspath(twin)})
+            console.line(f"removed already: {short_path(target)} has the same content as {short_path(twin)}")
+        else:
+            removal = opened.photos.remove(target)
+            removed.update((path, target) for path in removal.paths)
+            _report(console, removal, target, "photo")
+
+
+def _report(console: Console, removal: Removal, target: str, noun: str) -> None:
+    """Report the photos that were removed with a path."""
+    photos = len(removal.photos)
+    console.record({"path": os.path.abspath(target), "photos": photos, "receipt": receipt_of(removal)})
+    console.line(f"removed {counted(photos, noun)}: {short_path(target)}{proof_of(removal)}")
+
+
+def _missing_contents(gallery: Gallery, folders: Sequence[str]) -> str:
+    """Return how many photos of each folder are removed, and how many there are."""
+    counts = ((len(gallery.photos.missing(one)), len(gallery.photos.below(one)), short_path(one)) for one in folders)
+    return ", ".join(f"{gone:,} of {counted(photos, 'photo')} in {folder}" for gone, photos, folder in counts)
 
 
 def _contents(gallery: Gallery, targets: Sequence[str]) -> str:
@@ -104,7 +126,7 @@ def status(console: Console, gallery: Path | None) -> None:
         (found.without_face, "photos without a face"),
         (found.unreadable, "unreadable photos"),
         (found.too_large, "photos that are too large"),
-        (found.vanished, "missing files; their faces are kept"),
+        (found.vanished, "missing files; their faces are kept (`faceall remove --missing FOLDER` removes them)"),
     ):
         if number:
             console.line(f"{number:,} {what}")
