@@ -29,6 +29,7 @@ from index_vectors import clustered
 from measure import alternate, print_table, processor, write_json
 from peers import DETECTORS, MIN_FACE, Find, face_recognition_embedder, facenet_pytorch_embedder
 from register import SIZES, rate, scene
+from search_decisions import export
 
 from faceall import Detector, Embedder, Gallery, read_image
 from faceall.detect import Cascade, MtcnnDetector
@@ -122,23 +123,22 @@ def registration(small: Path, portraits: list[Image], rounds: int) -> Iterator[R
 
 
 def shell(portraits: list[Path], rounds: int) -> Iterator[Row]:
-    """Measure a search of one photo from the shell: a new process each time."""
-    with tempfile.TemporaryDirectory() as place:
-        with Gallery.open(Path(place) / "gallery") as gallery:
-            gallery.register(portraits, names_from="none")
-        command = [
-            sys.executable,
-            "-m",
-            "faceall",
-            "search",
-            "--gallery",
-            str(Path(place) / "gallery"),
-            str(portraits[0]),
-        ]
-        run = partial(subprocess.run, command, check=True, capture_output=True, env=os.environ)
-        yield _row(
-            f"`faceall search` with one photo, a gallery of {len(portraits)}", "s", "faceall", _median(run, rounds)
-        )
+    """Measure a search of one photo from the shell, a new process each time, in a small and in a large gallery."""
+    embedder = Embedder()
+    for count in (0, 100_000):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "gallery"
+            with Gallery.open(folder, embedder=embedder) as gallery:
+                if count:
+                    export(Path(place) / "vectors", clustered(count, embedder.size, count // 10), photos=10)
+                    gallery.index.import_vectors(Path(place) / "vectors", made_by=embedder.model.name)
+                gallery.register(portraits, names_from="none")
+                size = len(gallery)
+            command = [sys.executable, "-m", "faceall", "search", "--gallery", str(folder), str(portraits[0])]
+            run = partial(subprocess.run, command, check=True, capture_output=True, env=os.environ)
+            yield _row(
+                f"`faceall search` with one photo, a gallery of {size:,} faces", "s", "faceall", _median(run, rounds)
+            )
 
 
 def index(count: int, rounds: int) -> Iterator[Row]:
