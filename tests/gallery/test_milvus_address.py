@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faceall.errors import FaceallError
+from faceall.errors import FaceallError, IndexFileError
 from faceall.gallery import default_folder, default_place
 from faceall.gallery.addresses import is_address
 from faceall.gallery.milvus.address import Address
@@ -96,3 +96,27 @@ def test_environment_names_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_place() == "milvus://h/x"
     with pytest.raises(FaceallError, match="in a folder, not in Milvus"):
         default_folder()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file or directory"),
+        ("folder", "it is a folder, expected a file of PEM certificates"),
+        (b"not a certificate", "it is not a file of PEM certificates"),
+        (b"", "it is not a file of PEM certificates"),
+    ],
+)
+def test_unusable_certificate_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | str | None, complaint: str
+) -> None:
+    """Before a server is contacted, one line names the variable, the file and what is wrong with it."""
+    file = tmp_path / "authority.pem"
+    if content == "folder":
+        file.mkdir()
+    elif isinstance(content, bytes):
+        file.write_bytes(content)
+    monkeypatch.setenv("FACEALL_MILVUS_CA", str(file))
+    with pytest.raises(IndexFileError) as found:
+        open_store("milvuss://127.0.0.1:1/x")
+    assert str(found.value) == f"FACEALL_MILVUS_CA={file} cannot be used: {complaint}"

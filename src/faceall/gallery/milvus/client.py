@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+import ssl
 from pathlib import Path
 from typing import Any
 
 from faceall.errors import IndexBusyError, IndexFileError, MissingDependencyError, NotSupportedError
-from faceall.gallery.milvus.address import Address
+from faceall.gallery.milvus.address import AUTHORITY, Address
 
 CONNECT_TIMEOUT = 10.0  # seconds
 OLDEST = (2, 3, 5)
@@ -35,12 +36,14 @@ def connected(address: Address) -> Any:
     MissingDependencyError
         If pymilvus or milvus-lite is not installed.
     IndexFileError
-        If nothing answers, or credentials are refused.
+        If nothing answers, credentials are refused, or the file of FACEALL_MILVUS_CA cannot be read.
     IndexBusyError
         If another process has the folder of milvus-lite open.
     NotSupportedError
         If the server is too old.
     """
+    if address.authority:
+        _check_authority(address.authority)
     try:
         import pymilvus
         from pymilvus.exceptions import MilvusException
@@ -64,6 +67,20 @@ def connected(address: Address) -> Any:
         return client
     except MilvusException as error:
         raise IndexFileError(f"{address} cannot be reached: {reason(error)}") from error
+
+
+def _check_authority(file: str) -> None:
+    """Read the certificates that FACEALL_MILVUS_CA names; pymilvus reports a bad file as a server that is away."""
+    try:
+        ssl.create_default_context(cafile=file)
+        return
+    except ssl.SSLError:
+        reason = "it is not a file of PEM certificates"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    if os.path.isdir(file):
+        reason = "it is a folder, expected a file of PEM certificates"
+    raise IndexFileError(f"{AUTHORITY}={file} cannot be used: {reason}")
 
 
 def version(client: Any) -> tuple[int, int, int]:
