@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from click.testing import CliRunner, Result
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.gallery import Gallery
+from faceall.gallery.maintenance import uploads
+from faceall.gallery.opening import folder_of
 from faceall_cli.main import main
 
 
@@ -80,3 +84,67 @@ def test_commands_on_milvus(filled: Path, tmp_path: Path) -> None:
     assert (removed.exit_code, "removed Ada: 1 face" in removed.output) == (0, True), removed.output
     refused = run("index", "compact", "--gallery", address)
     assert (refused.exit_code, "faceall index move milvus-lite:" in refused.output) == (1, True)
+
+
+def uploaded(folder: Path) -> Path:
+    """Register one photo as an upload of the web app; return its file."""
+    draft = write_photo(folder.parent / "upload.png", one_face(77))
+    digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+    file = folder / "uploads" / digest / "holiday.png"
+    file.parent.mkdir(parents=True)
+    draft.rename(file)
+    with Gallery.open(folder, detector=ColourDetector(), embedder=ColourEmbedder()) as gallery:
+        assert [result.status for result in gallery.register(file)] == ["added"]
+    return file
+
+
+@pytest.mark.parametrize("backend", ["folder", "milvus-lite"])
+def test_uploads_move_with_the_gallery(filled: Path, tmp_path: Path, backend: str) -> None:
+    """Uploads are copied, and removed with the source and later with their photo; both ways."""
+    if backend == "milvus-lite":
+        pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
+        pytest.importorskip("milvus_lite", reason="needs milvus-lite: scripts/test-milvus")
+    target = str(tmp_path / "other") if backend == "folder" else f"milvus-lite://{tmp_path}/x.db"
+    file = uploaded(filled)
+    data, time = file.read_bytes(), file.stat().st_mtime_ns
+    orphan = filled / "uploads" / ("0" * 64) / "lost.png"  # from an interrupted registration
+    orphan.parent.mkdir()
+    orphan.write_bytes(b"lost")
+    done = run("index", "move", "--json", filled, target)
+    assert (done.exit_code, json.loads(done.output)["uploads"]) == (0, 1), done.output
+    assert file.read_bytes() == data
+    copy = folder_of(target) / file.relative_to(filled)
+    assert (copy.read_bytes(), copy.stat().st_mtime_ns) == (data, time)
+    copy.write_bytes(b"damaged")
+    done = run("index", "move", "--remove-source", filled, target)
+    assert (done.exit_code, "1 uploaded file" in done.output) == (0, True), done.output
+    assert not filled.exists()
+    assert copy.read_bytes() == data
+    assert not (folder_of(target) / orphan.relative_to(filled)).exists()
+
+    assert run("index", "move", "--remove-source", target, filled).exit_code == 0
+    assert not folder_of(target).exists()
+    assert file.read_bytes() == data
+    with Gallery.open(filled) as gallery:
+        photo = gallery.photos.at(file)
+        assert photo is not None
+        gallery.photos.remove(photo.photo_id)
+    assert not file.exists()
+
+
+def test_upload_that_cannot_be_copied_stops_the_move(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk gives one line and exit code 1, and the source stays."""
+    file = uploaded(filled)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(uploads, "_copy", full)
+    found = run("index", "move", "--remove-source", filled, tmp_path / "other")
+    assert (found.exit_code, "cannot be copied to" in found.output) == (1, True), found.output
+    assert len(found.output.strip().splitlines()) == 1
+    assert file.exists()
+    with Gallery.open(filled, read_only=True) as gallery:
+        assert len(gallery) == 4

@@ -140,8 +140,9 @@ def move(console: Console, source: Path | str, target: Path | str, remove_source
     """Copy a gallery from a folder to Milvus, or back; compare both.
 
     SRC and DST are folders or addresses: milvus://HOST:PORT/NAME, milvus-lite:///PATH.db. All photos are copied
-    with their faces, vectors and thumbnails, and all people; an interrupted run can be resumed. At the end the counts
-    and checksums of both are compared. SRC is not changed unless --remove-source is given.
+    with their faces, vectors and thumbnails, all people, and the files that were uploaded to the web app; an
+    interrupted run can be resumed. At the end the counts and checksums of both are compared. SRC is not changed unless
+    --remove-source is given.
     """
     from faceall.gallery import move_gallery
 
@@ -155,6 +156,8 @@ def move(console: Console, source: Path | str, target: Path | str, remove_source
         raise click.exceptions.Exit(INTERRUPTED)
     faces, people = counted(done.sums.faces, "face"), counted(done.sums.people, "person", "people")
     console.line(f"{shown(done.target)}: {photos}; {faces} of {people}, checksums agree")
+    if done.uploads:
+        console.line(f"{counted(done.uploads, 'uploaded file')} copied")
     console.line(f"{shown(done.source)} was removed" if done.removed else f"{shown(done.source)} is unchanged")
 
 

@@ -11,6 +11,7 @@ from threading import Event
 from faceall.arguments import checked
 from faceall.errors import FaceallError, IndexFileError
 from faceall.gallery.addresses import is_address
+from faceall.gallery.maintenance.uploads import copy_upload, remove_all_uploads, remove_copies, uploads_of
 from faceall.gallery.opening import open_store
 from faceall.gallery.store import Store
 from faceall.gallery.store.transfer import Summing, Sums, fingerprint_of
@@ -40,6 +41,8 @@ class Move:
         Counts and checksums, the same on both sides; None if the run was stopped.
     removed : bool
         Whether the source was removed.
+    uploads : int
+        Uploaded files that this run has copied.
     """
 
     source: str
@@ -49,6 +52,7 @@ class Move:
     finished: bool
     sums: Sums | None
     removed: bool = False
+    uploads: int = 0
 
 
 @checked
@@ -62,7 +66,8 @@ def move_gallery(
 ) -> Move:
     """Copy a gallery to another place and compare both; an interrupted run can be continued.
 
-    Faces and people keep their ids; photos get new ones.
+    Faces and people keep their ids; photos get new ones. Uploaded files in the source's folder on this machine are
+    copied to that of the target, and removed with the source.
 
     Parameters
     ----------
@@ -112,7 +117,7 @@ class _Mover:
 
     def __init__(self, source: Store, target: Store, progress: Progress | None, stop: Event) -> None:
         self._source, self._target, self._progress, self._stop = source, target, progress, stop
-        self._copied = self._there = 0
+        self._copied = self._there = self._uploads = 0
 
     def run(self, *, remove_source: bool) -> Move:
         """Copy what is missing or differs, remove what the source does not have, compare."""
@@ -122,7 +127,9 @@ class _Mover:
         extra = set(self._target.transfer.digests()) - set(digests)
         for group in _groups(sorted(extra), _BATCH):
             self._target.transfer.remove_photos(group)
-        if not self.copy(digests):
+        if extra:
+            remove_copies(self._target.folder, (digest.hex() for digest in extra))
+        if not self.copy(digests) or not self._copy_uploads(digests):
             return self._result(None)
         self.finish()
         sums = self._compared()
@@ -133,13 +140,32 @@ class _Mover:
         return self._result(sums, removed=remove_source)
 
     def _conclude(self) -> None:
-        """Compare again, while no other process can write to the source; raise IndexFileError if both differ."""
+        """Compare again, while no other process can write to the source; raise IndexFileError if both differ.
+
+        Uploads are removed from the source before its records, so that an interrupted removal can be repeated.
+        """
         self._compared()
+        for digest in self._known_uploads(self._source.transfer.digests()):
+            self._uploads += copy_upload(self._source.folder, self._target.folder, digest)
         self._target.put_setting(_MARK, None)
+        remove_all_uploads(self._source.folder)
+
+    def _copy_uploads(self, digests: Sequence[bytes]) -> bool:
+        """Copy the uploaded files of some photos; False if the run was stopped."""
+        for digest in self._known_uploads(digests):
+            if self._stop.is_set():
+                return False
+            self._uploads += copy_upload(self._source.folder, self._target.folder, digest)
+        return True
+
+    def _known_uploads(self, digests: Sequence[bytes]) -> list[str]:
+        """Return the SHA-256 of the uploads of some photos; others are left from interrupted registrations."""
+        known = {digest.hex() for digest in digests}
+        return [digest for digest in uploads_of(self._source.folder) if digest in known]
 
     def _result(self, sums: Sums | None, *, removed: bool = False) -> Move:
         done = sums is not None
-        return Move(self._source.name, self._target.name, self._copied, self._there, done, sums, removed)
+        return Move(self._source.name, self._target.name, self._copied, self._there, done, sums, removed, self._uploads)
 
     def _claim(self) -> None:
         """Make sure that the target is empty or holds a part of the same source."""
