@@ -29,7 +29,7 @@ from faceall.errors import (
     MissingDependencyError,
     NotSupportedError,
 )
-from faceall.gallery import Gallery, MatchThreshold
+from faceall.gallery import Gallery, MatchThreshold, move_gallery
 from faceall.gallery.search import Query, match_faces
 
 pytest.importorskip("pymilvus", reason="needs pymilvus: scripts/test-milvus")
@@ -39,6 +39,7 @@ from faceall.gallery.milvus import work
 from faceall.gallery.milvus.client import is_away
 from faceall.gallery.milvus.connection import Connection
 from faceall.gallery.milvus.identity import BITS, FaceIds
+from faceall.gallery.milvus.layout import PHOTOS
 
 Opener = Callable[..., Gallery]
 
@@ -90,6 +91,48 @@ def cut_before(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) ->
         real(self, name, *values)
 
     monkeypatch.setattr(Connection, method, vanish)
+
+
+REQUESTS = (
+    *("list_collections", "has_collection", "load_collection", "create_collection", "create_index", "drop_collection"),
+    *("flush", "compact", "query", "query_iterator", "get", "search", "upsert", "delete"),
+)
+
+
+def test_every_request_has_a_time_limit(
+    address: str, opened: Opener, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that stops answering cannot block any request for ever."""
+    import pymilvus
+
+    limits: dict[str, set[float | None]] = {}
+
+    def recorded(name: str) -> Callable[..., Any]:
+        real = getattr(pymilvus.MilvusClient, name)
+
+        def request(self: Any, *values: Any, **options: Any) -> Any:
+            limits.setdefault(name, set()).add(options.get("timeout"))
+            return real(self, *values, **options)
+
+        return request
+
+    for name in REQUESTS:
+        monkeypatch.setattr(pymilvus.MilvusClient, name, recorded(name))
+    for number in range(3):
+        write_photo(photos / f"P{number}.png", one_face(number))
+    gallery = opened()
+    list(gallery.register(photos))
+    gallery.search(photos / "P0.png")
+    connection: Connection = gallery._store.connection  # type: ignore[attr-defined]
+    list(connection.scan("photos", "", ["id"], page=2))
+    gallery.photos.remove(gallery.faces.find()[0].photo_id)
+    connection.seal(["faces"])
+    connection._load_all(connection._live_client())
+    connection._index(connection._live_client(), PHOTOS)
+    gallery.close()
+    move_gallery(address, tmp_path / "moved", remove_source=True)
+    assert set(limits) >= set(REQUESTS) - ({"create_collection"} if SERVER else set())
+    assert {name for name, found in limits.items() if not all(found)} == set()
 
 
 @pytest.mark.parametrize("collection", ["thumbnails", "faces", "people", "files", "photos"])

@@ -35,6 +35,7 @@ Key: TypeAlias = "int | str"
 T = TypeVar("T")
 
 TIMEOUT = 60.0  # seconds for one request
+LONG_TIMEOUT = 180.0  # seconds for one that loads, seals or compacts a collection
 AWAY_LIMIT = 180.0  # seconds to wait for a server that has gone away; a killed one takes a minute to notice
 MOST = 16_384  # the most rows of one request
 _LARGEST_KEY = (1 << 63) - 1
@@ -103,7 +104,7 @@ class Connection:
 
     def collections(self) -> set[str]:
         """Return the names of all collections in the database, including those of other galleries."""
-        return set(self._ask(lambda client: client.list_collections()))
+        return set(self._ask(lambda client: client.list_collections(timeout=TIMEOUT)))
 
     def make(self, collections: Mapping[Collection, int]) -> None:
         """Create collections with their indexes where they do not exist, and load all of them at once.
@@ -122,7 +123,7 @@ class Connection:
         from pymilvus import DataType
 
         name = self._full(collection.name)
-        if client.has_collection(name):
+        if client.has_collection(name, timeout=TIMEOUT):
             return
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
         for field in collection.fields:
@@ -130,19 +131,19 @@ class Connection:
             kind = getattr(DataType, field.kind)
             schema.add_field(field.name, kind, is_primary=field.name == collection.key, **options)
         schema.add_field(collection.vector, DataType.FLOAT_VECTOR, dim=dimension)
-        client.create_collection(name, schema=schema, consistency_level="Eventually")
+        client.create_collection(name, schema=schema, consistency_level="Eventually", timeout=TIMEOUT)
 
     def _load(self, client: Any, collection: Collection) -> None:
         from pymilvus.exceptions import MilvusException
 
         name = self._full(collection.name)
         try:
-            client.load_collection(name)
+            client.load_collection(name, timeout=LONG_TIMEOUT)
         except MilvusException as error:
             if not lacks_index(error):
                 raise
             self._index(client, collection)
-            client.load_collection(name)
+            client.load_collection(name, timeout=LONG_TIMEOUT)
 
     def _index(self, client: Any, collection: Collection) -> None:
         """Create the indexes of a collection."""
@@ -152,7 +153,7 @@ class Connection:
         for field in collection.fields:
             if field.indexed:
                 indexes.add_index(field.name, index_type=kind)
-        client.create_index(self._full(collection.name), indexes, sync=False)
+        client.create_index(self._full(collection.name), indexes, sync=False, timeout=LONG_TIMEOUT)
 
     def _load_all(self, client: Any) -> None:
         """Load the collections of the gallery again, if the server has forgotten them."""
@@ -160,9 +161,9 @@ class Connection:
 
         prefix = self._full("")
         try:
-            for name in client.list_collections():
+            for name in client.list_collections(timeout=TIMEOUT):
                 if name.startswith(prefix):
-                    client.load_collection(name)
+                    client.load_collection(name, timeout=LONG_TIMEOUT)
         except MilvusException as error:
             if not is_away(error):
                 raise IndexFileError(f"{self.name}: {reason(error)}") from error
@@ -170,15 +171,15 @@ class Connection:
     def drop(self, names: Iterable[str]) -> None:
         """Drop collections of the gallery, if they exist."""
         for collection in names:
-            self._on(collection, lambda client, name: client.has_collection(name) and client.drop_collection(name))
+            self._on(collection, _drop)
 
     def seal(self, collections: Iterable[str]) -> None:
         """Let the server seal its open segments, so that their indexes are built."""
-        self._on_each(collections, lambda client, name: client.flush(name))
+        self._on_each(collections, _seal)
 
     def compact(self, collections: Iterable[str]) -> None:
         """Ask the server to compact collections, which removes deleted rows from its files; it does so later."""
-        self._on_each(collections, lambda client, name: (client.flush(name), client.compact(name)))
+        self._on_each(collections, _compact)
 
     def _on_each(self, collections: Iterable[str], act: Callable[[Any, str], object]) -> None:
         """Let `act` work on several collections at once; a server takes seconds for each."""
@@ -337,6 +338,20 @@ class Connection:
 
     def _full(self, collection: str) -> str:
         return f"{self.address.name}_{collection}"
+
+
+def _drop(client: Any, name: str) -> None:
+    if client.has_collection(name, timeout=TIMEOUT):
+        client.drop_collection(name, timeout=TIMEOUT)
+
+
+def _seal(client: Any, name: str) -> None:
+    client.flush(name, timeout=LONG_TIMEOUT)
+
+
+def _compact(client: Any, name: str) -> None:
+    _seal(client, name)
+    client.compact(name, timeout=LONG_TIMEOUT)
 
 
 @dataclass(frozen=True)
