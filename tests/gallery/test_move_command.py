@@ -79,7 +79,12 @@ def test_commands_on_milvus(filled: Path, tmp_path: Path) -> None:
     assert run("people", "rename", "P0", "Ada", "--gallery", address).exit_code == 0
     verified = run("index", "verify", "--gallery", address)
     assert (verified.exit_code, "no damage found" in verified.output) == (0, True), verified.output
-    assert "thumbnails" in run("index", "stats", "--gallery", address).output
+    stats = run("index", "stats", "--gallery", address).output
+    assert "thumbnails" in stats
+    assert "Milvus searches with its own index (HNSW)" in stats
+    assert "compares all vectors" not in stats
+    assert "Milvus has no bin" in run("people", "bin", "--gallery", address).output
+    assert "pymilvus" in run("doctor", "--gallery", address).output
     removed = run("people", "remove", "Ada", "--gallery", address)
     assert (removed.exit_code, "removed Ada: 1 face" in removed.output) == (0, True), removed.output
     refused = run("index", "compact", "--gallery", address)

@@ -280,6 +280,13 @@ def test_unassigned_faces_are_clustered(client: Any) -> None:
     assert client.post(f"{API}/cluster").json["threshold"] == 0.8
 
 
+def test_search_in_milvus_is_not_called_exact(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a graph a folder is searched exactly; Milvus has an index of its own."""
+    assert filled.get(f"{API}/status").json["index"]["exact"] is True
+    monkeypatch.setattr(Gallery, "place", "milvus://127.0.0.1:19530/faces")
+    assert filled.get(f"{API}/status").json["index"]["exact"] is False
+
+
 def test_the_status_counts(filled: Any) -> None:
     """The status has the counts of the gallery and its model."""
     status = filled.get(f"{API}/status").json

@@ -19,7 +19,7 @@ from faceall_cli.options import gallery_option, output_options
 if TYPE_CHECKING:
     from faceall.models import ScannedFolder
 
-_PACKAGES = ("numpy", "openvino", "hnswlib", "pillow", "protobuf", "click", "onnxruntime")
+_PACKAGES = ("numpy", "openvino", "hnswlib", "pillow", "protobuf", "click", "onnxruntime", "pymilvus", "milvus-lite")
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")
 
 

@@ -167,11 +167,13 @@ def move(console: Console, source: Path | str, target: Path | str, remove_source
 def stats(console: Console, gallery: Path | None) -> None:
     """Show the number of faces, sizes, graph parameters and recall."""
     from faceall.gallery import Gallery
+    from faceall.gallery.addresses import is_address
 
     with Gallery.open(gallery, read_only=True) as opened:
-        found = opened.index.statistics()
+        found, remote = opened.index.statistics(), is_address(opened.place)
     console.record(asdict(found))
     one = found.index
+    without = "Milvus searches with its own index (HNSW)" if remote else "none: every search compares all vectors"
     rows = [
         (
             "faces",
@@ -182,7 +184,7 @@ def stats(console: Console, gallery: Path | None) -> None:
         ("  vectors", _each(one.payload, found.faces)),
         ("  thumbnails", _each(found.thumbnails, found.faces)),
         ("  free", _size(one.free)),
-        ("graph", _each(one.graph, found.faces) if one.graph else "none: every search compares all vectors"),
+        ("graph", _each(one.graph, found.faces) if one.graph else without),
     ]
     if one.links is not None:
         effort = "not measured" if one.effort is None else f"ef {one.effort}, recall {one.recall:.4f} measured"

@@ -86,13 +86,19 @@ def restore(console: Console, name: str, gallery: Path | None) -> None:
 @output_options
 def list_bin(console: Console, days: int | None, gallery: Path | None) -> None:
     """List the deleted people in the bin."""
+    from faceall.gallery.addresses import is_address
+
     with open_existing(gallery) as opened:
         if days is not None:
             opened.people.bin_days = days
         found, kept = opened.people.bin(), opened.people.bin_days
+        milvus = is_address(opened.place)
     for one in found:
         console.record(vars(one))
     console.table([("person", "deleted", "faces"), *((one.person, one.deleted, str(one.faces)) for one in found)])
+    if milvus:
+        console.remark("a gallery in Milvus has no bin: faceall people remove removes for good")
+        return
     console.remark(f"{'kept' if found else 'the bin is empty; people are kept'} for {counted(kept, 'day')}")
 
 

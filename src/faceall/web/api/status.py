@@ -12,6 +12,7 @@ from flask import Blueprint
 from faceall.caffe.engines import DEFAULT_ENGINE
 from faceall.errors import FaceallError
 from faceall.gallery import Gallery
+from faceall.gallery.addresses import is_address
 from faceall.index.graph.graph import GraphOptions
 from faceall.version import __version__
 from faceall.web import serializers
@@ -73,7 +74,7 @@ def _index(gallery: Gallery, size: int) -> Json:
         "problems": _problems.of(gallery),
         "recall_wanted": GraphOptions().recall,
         "recall_reached": found.recall,
-        "exact": found.graph == 0,
+        "exact": found.graph == 0 and not is_address(gallery.place),  # Milvus has an index of its own
         "vectors": found.vectors,
         "dimension": found.dimension,
         "bytes": size,
