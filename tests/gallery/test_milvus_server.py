@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from milvus_places import SERVER, empty_place, new_place
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.errors import IndexFileError, NotSupportedError
 from faceall.gallery import Gallery
 from faceall.gallery.milvus import client, connection, work
+from faceall_cli.main import main
 from local_ray import local_ray
 
 pytestmark = pytest.mark.skipif(not SERVER, reason="needs a Milvus server: scripts/test-milvus")
@@ -216,6 +218,45 @@ def test_unreachable_server_gives_one_line(address: str, many: Path, monkeypatch
         assert time.monotonic() - began < 30
         assert place in str(found.value)
         assert "\n" not in str(found.value)
+
+
+def test_register_ends_with_one_line_if_the_server_goes_away(
+    address: str, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code is 1, what was reported is stored, and the next run adds the rest."""
+    monkeypatch.setattr(connection, "TIMEOUT", 2.0)
+    monkeypatch.setattr(connection, "AWAY_LIMIT", 3.0)
+    monkeypatch.setattr("faceall.gallery.registration.batch_analysis.DETECT_FILES", 4)
+    port, opening, settle = int(SERVER.partition(":")[2]), Gallery.open, connection.Connection.settle
+    with forwarded(lambda: port) as (place, gone):
+
+        def settle_and_leave(self: connection.Connection) -> None:
+            settle(self)
+            if self._writes["photos"]:  # the first group of photos is stored
+                gone.set()
+
+        def with_stand_ins(where: str, **_: object) -> Gallery:
+            return opening(where, detector=ColourDetector(PAUSE), embedder=ColourEmbedder())
+
+        monkeypatch.setattr(Gallery, "open", with_stand_ins)
+        monkeypatch.setattr(connection.Connection, "settle", settle_and_leave)
+        found = CliRunner().invoke(
+            main, ["register", "--json", "--workers", "1", str(many), "--gallery", address.replace(SERVER, place)]
+        )
+        monkeypatch.setattr(Gallery, "open", opening)
+        monkeypatch.setattr(connection.Connection, "settle", settle)
+    assert found.exit_code == 1, found.output
+    complaints = [line for line in found.stderr.splitlines() if "no server answers there" in line]
+    assert len(complaints) == 1
+    assert "Traceback" not in found.stderr
+    reported = {record["path"] for line in found.stdout.splitlines() if (record := json.loads(line)).get("path")}
+    monkeypatch.setattr(connection, "TIMEOUT", 60.0)
+    monkeypatch.setattr(work, "SWEEP_AGE", 0.0)
+    with closing(opened(address)) as gallery:
+        assert reported <= {str(face.path) for face in gallery.faces.find()}
+        assert 0 < len(gallery) < MANY
+        list(gallery.register(many))
+    is_sound(address, MANY)
 
 
 def test_old_server_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
