@@ -296,7 +296,7 @@ def test_doctor(run: Run, portraits: Path, tmp_path: Path) -> None:
 def test_doctor_suggests_a_fix_for_a_missing_model(run: Run, portraits: Path, tmp_path: Path) -> None:
     """If an update replaced the gallery's model, doctor says what to do."""
     run("register", portraits)
-    assert "not installed" not in run("doctor").stdout
+    assert "which is not installed" not in run("doctor").stdout
     with sqlite3.connect(tmp_path / "gallery" / "faces.db") as connection:
         connection.execute("UPDATE meta SET value = 'tiny (0123456789ab)' WHERE key = 'index.model'")
     connection.close()

@@ -11,6 +11,7 @@ import pytest
 from cli_runs import Run, records
 
 from faceall.index import FaceIndex, GraphOptions
+from faceall.index.graph import graph
 from tiny_model import write_tiny_model
 
 
@@ -73,6 +74,20 @@ def test_status_and_stats_name_the_vectors_of_the_graph(run: Run, gallery: Path)
         assert status["graph"] == kind
         assert stats["index"]["projected"] == (size // 4 if kind == "projected" else None)
         assert (f"{size // 4}, projected" in run("index", "stats").stdout) == (kind == "projected")
+
+
+def test_a_graph_that_cannot_be_used_is_named(run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a usable hnswlib, status, stats, verify and doctor say why, and that every search is exact."""
+    with FaceIndex(gallery, exact_limit=0) as index:
+        assert index.dimension is not None
+        index.add(np.random.default_rng(0).normal(size=(400, index.dimension)))
+        index.save()
+    monkeypatch.setattr(graph, "why_no_graphs", lambda: "hnswlib cannot be loaded (GLIBCXX_9)")
+    for words, exit_code in ((("status",), 0), (("index", "stats"), 0), (("index", "verify"), 1)):  # no photos: 1
+        said = run(*words, exit_code=exit_code).stdout
+        assert "because hnswlib cannot be loaded (GLIBCXX_9); every search is exact" in said
+        assert not any(word in said for word in ("search graph of", "searched with", "graph current"))
+    assert "exact, because hnswlib cannot be loaded (GLIBCXX_9)" in run("doctor", exit_code=1).stdout
 
 
 def test_compact_and_stats(run: Run, gallery: Path) -> None:

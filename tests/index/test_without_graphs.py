@@ -1,15 +1,19 @@
-"""An index where hnswlib is not installed: every search is exact, and graph files of other installations are kept."""
+"""An index where hnswlib cannot be used: every search is exact, and graph files of other installations are kept."""
 
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from faceall.index import FaceIndex
-from faceall.index.graph import graph_file, memory
+from faceall.index.graph import graph_file, memory, saving
+from faceall.index.graph.graph import NOT_INSTALLED
 from faceall.index.maintenance.verification import verify
 from faceall.types import Float32Array
 
@@ -25,8 +29,13 @@ def vectors() -> Float32Array:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """hnswlib is not installed, until `undo`."""
-    monkeypatch.setattr(memory, "has_graphs", lambda: False)
+    uninstall(monkeypatch)
     return monkeypatch
+
+
+def uninstall(patch: pytest.MonkeyPatch) -> None:
+    for module in (memory, saving):
+        patch.setattr(module, "why_no_graphs", lambda: NOT_INSTALLED)
 
 
 def nearest(vectors: Float32Array, query: Float32Array, k: int) -> list[int]:
@@ -54,7 +63,7 @@ def test_graph_of_another_installation_is_kept(bare: pytest.MonkeyPatch, vectors
     with FaceIndex(tmp_path, exact_limit=LIMIT) as index:
         index.add(vectors)
     before = (tmp_path / graph_file.GRAPH).read_bytes()
-    bare.setattr(memory, "has_graphs", lambda: False)
+    uninstall(bare)
     with FaceIndex(tmp_path, exact_limit=LIMIT) as index:
         (key,) = index.add(vectors[:1] + 9)
         assert index.search(vectors[:1] + 9, k=1).keys[0, 0] == key
@@ -72,7 +81,7 @@ def test_graph_with_a_removed_vector_goes(bare: pytest.MonkeyPatch, vectors: Flo
     bare.undo()
     with FaceIndex(tmp_path, exact_limit=LIMIT) as index:
         keys = index.add(vectors)
-    bare.setattr(memory, "has_graphs", lambda: False)
+    uninstall(bare)
     with FaceIndex(tmp_path, exact_limit=LIMIT) as index:
         index.remove(keys[:1])
         index.save()
@@ -93,3 +102,26 @@ def test_large_index_says_what_is_faster(
         index.add(vectors)
         index.search(vectors[:1], k=1)
     assert [f"{COUNT}" in line and "faceall[graph]" in line for line in caplog.messages] == [True]
+
+
+def test_hnswlib_that_cannot_be_loaded(vectors: Float32Array, tmp_path: Path) -> None:
+    """Searches are exact, as without hnswlib; the warning has the reason of the linker and how to compile it again."""
+    (tmp_path / "hnswlib.py").write_text("raise ImportError('libstdc++.so.6: version GLIBCXX_9 not found')")
+    np.save(tmp_path / "vectors.npy", vectors)
+    program = (
+        "import sys, numpy as np; from faceall.index import FaceIndex; from faceall.index.graph import memory\n"
+        f"memory.LARGE = {COUNT}; vectors = np.load(sys.argv[1] + '/vectors.npy')\n"
+        f"with FaceIndex(sys.argv[1] + '/index', exact_limit={LIMIT}) as index:\n"
+        "    keys = index.add(vectors); assert index.search(vectors[7], 1).keys[0, 0] == keys[7]\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hnswlib cannot be loaded (libstdc++.so.6: version GLIBCXX_9 not found)" in done.stderr
+    assert "pip install --force-reinstall" in done.stderr

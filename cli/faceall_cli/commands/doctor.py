@@ -71,13 +71,12 @@ def _version(package: str) -> str | None:
 
 def _search() -> Finding:
     """Report how large galleries are searched."""
-    from faceall.index.graph.graph import has_graphs
+    from faceall.index.graph.graph import how_to_install_graphs, why_no_graphs
 
-    if has_graphs():
+    if (reason := why_no_graphs()) is None:
         return Finding("search", True, "graph (hnswlib) above 10,000 faces")
-    return Finding(
-        "search", True, 'exact, fast up to some 100,000 faces; above, pip install "faceall[graph]" (hnswlib)'
-    )
+    detail = f"exact, because {reason}; fast up to some 100,000 faces; above, {how_to_install_graphs(reason)}"
+    return Finding("search", True, detail)
 
 
 def _processor() -> Finding:

@@ -623,7 +623,7 @@ class FaceIndex:
         if graph_file.is_stray(self.folder, settings.graph) or (settings.graph is not None and went > 0):
             return True
         if settings.graph is None or graph_file.digest(self.folder) != settings.graph:
-            return size > self._memory.exact_limit  # readers cannot write it
+            return self._memory.needs_graph(size)  # readers cannot write it
         if not (self._changed or self._memory.graph is not None):
             return False  # a process that did not search need not wait for a graph
         return self._memory.graph_file_stale or came > max(_SAVE_AFTER, size // 1000)

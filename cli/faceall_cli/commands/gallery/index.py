@@ -42,9 +42,11 @@ def verify(console: Console, gallery: Path | None) -> None:
     if found.recall is not None:
         sample = counted(found.sample, "stored vector")
         console.line(f"recall {found.recall:.4f} of the {found.neighbours} nearest of {sample}, against exact search")
-    if found.shortfall is not None:
+    unused = _why_graph_unused(found.graph in ("current", "behind"))
+    if found.shortfall is not None and not unused:
         console.complain(f"faceall: {found.shortfall}")
     words = {"none": "no graph file", "current": "graph current", "behind": "graph outdated, updated at the next use"}
+    words.update(dict.fromkeys(("current", "behind"), f"graph file not used, because {unused}") if unused else {})
     console.line(f"{counted(found.vectors, 'vector')}, {words.get(found.graph, 'graph damaged')}")
     if found.problems:
         console.complain("faceall: run faceall index repair")
@@ -186,15 +188,19 @@ def stats(console: Console, gallery: Path | None) -> None:
         ("  free", _size(one.free)),
         ("graph", _each(one.graph, found.faces) if one.graph else without),
     ]
+    unused = _why_graph_unused(bool(one.graph))
+    if unused:
+        rows.append(("  not used", f"because {unused}"))
     if one.links is not None:
         effort = "not measured" if one.effort is None else f"ef {one.effort}, recall {one.recall:.4f} measured"
         width = one.dimension if one.projected is None else f"{one.projected}, projected; distances exact"
         rows.append(("  dimensions", f"{width}"))
-        rows.append(("  built with", f"M {one.links}, ef_construction {one.build_effort}; searched with {effort}"))
+        search = "" if unused else f"; searched with {effort}"
+        rows.append(("  built with", f"M {one.links}, ef_construction {one.build_effort}{search}"))
         rows.append(
             ("  removed", f"{counted(one.tombstones, 'vector')} still in the graph; faceall index compact drops them")
         )
-    if one.shortfall is not None:
+    if one.shortfall is not None and not unused:
         rows.append(("  recall", one.shortfall))
     if found.stale:
         rows.append(("stale", f"{counted(found.stale, 'face')} without a photo since the model was changed"))
@@ -259,6 +265,14 @@ def import_(console: Console, source: Path, made_by: str | None, gallery: Path |
         model = opened.model
     console.record({"path": str(source), "added": done.added, "known": done.known, "model": model})
     console.line(f"{counted(done.added, 'face')} added, {done.known:,} already known; made by {model}")
+
+
+def _why_graph_unused(has_file: bool) -> str | None:
+    """Return why the graph file is not used, and that every search is exact; None if it is used, or there is none."""
+    from faceall.index.graph.graph import why_no_graphs
+
+    reason = why_no_graphs() if has_file else None
+    return None if reason is None else f"{reason}; every search is exact"
 
 
 def _size(count: int) -> str:

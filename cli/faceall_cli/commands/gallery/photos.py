@@ -133,9 +133,18 @@ def status(console: Console, gallery: Path | None) -> None:
     if found.model:
         console.line(f"made with {found.model}, {found.dimension} dimensions; detector {detector}")
         if found.graph != "none":
-            kind = "projected vectors, a quarter of their size" if found.graph == "projected" else "whole vectors"
-            console.line(f"search graph of {kind}; distances are exact")
+            console.line(_describe_graph(found.graph))
         console.line(_describe_threshold(threshold))
+
+
+def _describe_graph(graph: str) -> str:
+    """Describe the search graph, which is not used where hnswlib cannot be."""
+    from faceall.index.graph.graph import why_no_graphs
+
+    if reason := why_no_graphs():
+        return f"search graph not used, because {reason}; every search is exact"
+    kind = "projected vectors, a quarter of their size" if graph == "projected" else "whole vectors"
+    return f"search graph of {kind}; distances are exact"
 
 
 def _threshold_of(opened: Gallery) -> MatchThreshold | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from faceall.types import Float32Array, Int64Array, Matches
 
 _SMALLEST = 1024  # initial capacity
 _EFFORT = 200  # before the first measurement
+NOT_INSTALLED = "hnswlib is not installed"
 _VECTORS = ("auto", "float32", "projected")
 
 
@@ -261,9 +263,26 @@ class Graph:
             self._graph.save_index(str(path))
 
 
-def has_graphs() -> bool:
-    """Return whether hnswlib is installed; without it every search compares all vectors."""
-    return importlib.util.find_spec("hnswlib") is not None
+@cache
+def why_no_graphs() -> str | None:
+    """Return why hnswlib cannot be used, so that every search compares all vectors; None if it can be used.
+
+    The first call imports hnswlib, which takes some milliseconds, so small indexes do not call this.
+    """
+    try:
+        importlib.import_module("hnswlib")
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "hnswlib":
+            return NOT_INSTALLED
+        return f"hnswlib cannot be loaded ({' '.join(str(error).split())})"
+    return None
+
+
+def how_to_install_graphs(reason: str) -> str:
+    """Return the command that installs hnswlib, or compiles it again if `why_no_graphs` is that it cannot be loaded."""
+    if reason == NOT_INSTALLED:
+        return 'pip install "faceall[graph]"'
+    return "pip install --force-reinstall --no-deps --no-cache-dir hnswlib"
 
 
 def _found_fewer(error: RuntimeError) -> bool:

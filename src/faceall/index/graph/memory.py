@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from faceall.index.graph import graph_file
-from faceall.index.graph.graph import Graph, GraphOptions, has_graphs
+from faceall.index.graph.graph import Graph, GraphOptions, how_to_install_graphs, why_no_graphs
 from faceall.index.graph.hnsw_elements import is_loadable
 from faceall.index.graph.projection import LEAST_DIMENSION, SHARE, principal_axes
 from faceall.index.graph.view import View
@@ -33,7 +32,7 @@ EXACT_LIMIT = 10_000
 """Number of vectors up to which searches compare all of them; above, a graph is faster and worth building."""
 
 LARGE = 100_000
-"""Number of vectors from which an index without hnswlib says that a graph would be faster, and a graph is projected."""
+"""Number of vectors from which an index that cannot use hnswlib says what is faster, and a graph is projected."""
 
 _COMPACT_SHARE = 4  # rebuild if there are more tombstones than a quarter of the live vectors
 _BUILD_AFTER = (
@@ -57,9 +56,8 @@ class Memory:
     def __init__(self, storage: Storage, options: GraphOptions, *, exact_limit: int = EXACT_LIMIT) -> None:
         self.storage = storage
         self.options = options
-        self.has_graphs = has_graphs()
         self.only_plain = options.vectors == "float32"  # whether a graph of projected vectors is not used
-        self.exact_limit = exact_limit if self.has_graphs else sys.maxsize
+        self.exact_limit = exact_limit
         self._lock = storage.read_lock
         self._stamp: int | None = None
         self._view: View | None = None
@@ -74,6 +72,10 @@ class Memory:
         self._apart = False  # whether a graph may be built while others hold the lock
         self._fresh: Graph | None = None  # the graph it has built, for the next update
         self.graph_file_stale = False  # whether the graph had to be built although there should be a file
+
+    def needs_graph(self, count: int) -> bool:
+        """Return whether so many vectors are searched with a graph: more than the limit, and hnswlib can be used."""
+        return count > self.exact_limit and why_no_graphs() is None
 
     @property
     def graph(self) -> Graph | None:
@@ -203,7 +205,7 @@ class Memory:
     def _settings_of_large(self) -> schema.Settings | None:
         """Return the settings of an index above the limit, None below it."""
         with self.storage.reading() as connection:
-            if rows.count(connection) <= self.exact_limit:
+            if not self.needs_graph(rows.count(connection)):
                 return None
             return schema.read(connection, self.storage.name)
 
@@ -241,7 +243,7 @@ class Memory:
         came, went = rows.changes_since(connection, seen)
         if self._graph is not None:
             return not self._needs_rebuild(self._graph, went)
-        return self._matrix is not None and len(self._matrix) + came <= self.exact_limit
+        return self._matrix is not None and not self.needs_graph(len(self._matrix) + came)
 
     def _needs_rebuild(self, graph: Graph, went: int) -> bool:
         """Return whether there are so many tombstones that a new graph is better."""
@@ -253,9 +255,9 @@ class Memory:
         self._matrix = self._graph = self._tail = None
         self._postponed = False
         count = rows.count(connection)
-        if count <= self.exact_limit:
-            if count >= LARGE and not self.has_graphs:
-                _log.warning("%s: %s", self.storage.name, without_graphs(count))
+        if not self.needs_graph(count):
+            if count >= LARGE and (reason := why_no_graphs()):
+                _log.warning("%s: %s", self.storage.name, without_graphs(count, reason))
             self._matrix = Block(np.zeros(0, np.int64), np.zeros((0, settings.dimension), np.float32))
             return -1
         graph = fresh = self._take_fresh(settings)
@@ -345,9 +347,9 @@ class Memory:
                 return
 
 
-def without_graphs(count: int) -> str:
-    """Say that searches compare all of `count` vectors, and what makes them faster."""
+def without_graphs(count: int, reason: str) -> str:
+    """Say that searches compare all of `count` vectors, why, and what makes them faster."""
     return (
-        f"searches compare all {count:,} faces, because hnswlib is not installed; "
-        'a graph is faster: pip install "faceall[graph]" (hnswlib needs a C++ compiler)'
+        f"searches compare all {count:,} faces, because {reason}; "
+        f"a graph is faster: {how_to_install_graphs(reason)} (hnswlib needs a C++ compiler)"
     )

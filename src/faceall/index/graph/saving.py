@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faceall.errors import IndexFileError
 from faceall.index.graph import graph_file, tombstones
-from faceall.index.graph.graph import Graph
+from faceall.index.graph.graph import Graph, why_no_graphs
 from faceall.index.graph.memory import Memory
 from faceall.index.graph.projecting import is_wanted, project
 from faceall.index.graph.tuner import tuned
@@ -98,10 +98,10 @@ def _save_nothing(memory: Memory) -> None:
         return
     with memory.storage.transaction() as connection:
         settings = schema.read(connection, memory.storage.name)
-        if rows.count(connection) > memory.exact_limit:
+        if memory.needs_graph(rows.count(connection)):
             return  # another process has just made it large
-        if not memory.has_graphs and _keeps_no_removed(memory, connection, settings):
-            return  # an installation with hnswlib can still use the file
+        if _keeps_no_removed(memory, connection, settings) and why_no_graphs() is not None:
+            return  # an installation with a usable hnswlib can still use the file
         if settings.graph is not None:
             schema.write(connection, graph=None, graph_generation=0)
         graph_file.discard(folder)
