@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import Run, records
 from PIL import Image as PillowImage
 
+from faceall import cores, train
 from faceall.images import read_image
 from faceall.models import Alignment
 from faceall.train.align import read_options, read_report
@@ -29,6 +31,24 @@ def test_crops_keep_the_folders_of_their_photos(run: Run, portraits: Path, tmp_p
     assert "no-face    wall.png: no face found\n" in result.stdout
     assert "3 photos in" in result.stdout
     assert "2 aligned, 1 no-face; 2 crops of 184 x 184 pixels" in result.stdout
+
+
+def test_processes_are_as_many_as_cores_may_be_used(
+    run: Run, portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default takes the affinity and the quota of the container into account, not all cores of the machine."""
+    wanted: list[int] = []
+
+    class Counted(train.Alignment):
+        def __init__(self, *places: Path, workers: int, **options: Any) -> None:
+            wanted.append(workers)
+            super().__init__(*places, workers=workers, **options)
+
+    monkeypatch.setattr(train, "Alignment", Counted)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr(cores, "cores_of_quota", lambda: 1.0)
+    run("align", portraits, tmp_path / "out")
+    assert wanted == [1]
 
 
 def test_json_has_a_record_for_every_photo(run: Run, portraits: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import numpy as np
 import pytest
 from stand_ins import ColourDetector, write_photo
 
+from faceall import cores
+from faceall.analysis import blur
 from faceall.analysis.analyser import make_thumbnail
 from faceall.analysis.blur import _is_own, is_blurred, which_are_blurred
 from faceall.analysis.open_set import StrangerScores
@@ -138,6 +142,21 @@ def test_blur_of_many_thumbnails(astronaut: Image) -> None:
     damaged = {number for number in range(len(many)) if number % 7 == 6}  # readable in part: either is right
     got = list(which_are_blurred((number, thumbnail, box) for number, thumbnail in enumerate(many)))
     assert [number for number in got if number not in damaged] == expected
+
+
+def test_blur_is_judged_in_one_thread_per_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many threads as cores may be used; a quota of one core gives one."""
+    threads: set[int] = set()
+    monkeypatch.setattr(cores, "cores_of_quota", lambda: 1.0)
+
+    def judged(chunk: list[object]) -> list[int]:
+        threads.add(threading.get_ident())
+        time.sleep(0.01)
+        return []
+
+    monkeypatch.setattr(blur, "_blurred_of", judged)
+    assert not list(which_are_blurred((number, b"", face(100)) for number in range(64 * 12)))
+    assert len(threads) == 1
 
 
 def test_header_of_a_thumbnail_is_read_strictly(astronaut: Image) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from faceall.analysis.analyser import THUMBNAIL, THUMBNAIL_MARGIN
 from faceall.analysis.quality import MIN_SHARPNESS, SIDE, deviation, relative_edges
+from faceall.cores import available_cores
 from faceall.errors import ImageError
 from faceall.images import read_image
 from faceall.native import native_call
@@ -20,7 +21,6 @@ from faceall.types import Face
 
 _PLAIN = 4.0  # standard deviation of the pixels of a face that is a plain area
 _CHUNK = 64  # thumbnails per task
-_THREADS = 4
 _AHEAD = 16  # tasks that may wait for their turn while more thumbnails are read
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _BASELINE = 0xC0
@@ -39,7 +39,7 @@ def which_are_blurred(thumbnails: Iterable[tuple[int, bytes, Face]]) -> Iterator
     """
     thumbnails = iter(thumbnails)
     waiting: deque[Future[list[int]]] = deque()
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(min(available_cores(), _AHEAD)) as pool:
         while chunk := list(islice(thumbnails, _CHUNK)):
             waiting.append(pool.submit(_blurred_of, chunk))
             if len(waiting) > _AHEAD:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from faceall.cores import available_cores
 from faceall.signals import stoppable
 from faceall_cli.console import Console, counted, shown
 from faceall_cli.group import INTERRUPTED, MISTAKE
@@ -60,7 +60,9 @@ _FINE = frozenset(("aligned", "unchanged"))
     help="File format; jpg has quality 95.",
 )
 @click.option("--min-face", type=click.IntRange(min=12), default=20, show_default=True, help="Smallest face in pixels.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Number of processes. Default: one per processor core.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Number of processes. Default: one per core that may be used."
+)
 @output_options
 def align(console: Console, photos: Path, target: Path, workers: int | None, **settings: Any) -> None:
     """Write aligned face crops of the photos in DIR to OUT.
@@ -76,7 +78,7 @@ def align(console: Console, photos: Path, target: Path, workers: int | None, **s
     start = time.monotonic()
     with stoppable(terminate=False) as stop:
         alignment = Alignment(
-            photos, target, options=_make_options(**settings), workers=workers or os.cpu_count() or 1, stop=stop
+            photos, target, options=_make_options(**settings), workers=workers or available_cores(), stop=stop
         )
         statuses, crops = _print_photos(console, alignment, photos, target)
         _print_summary(console, alignment, statuses, crops, time.monotonic() - start)
