@@ -272,6 +272,8 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="Also measure and plot how the cost grows.")
     parser.add_argument("--json", metavar="FILE")
     given = parser.parse_args()
+    if given.only and given.markdown is not None:
+        parser.error("--markdown replaces the whole table, so it needs all parts: leave --only out")
     share_memory_between_threads()  # as `faceall register` does
     small = [read_image(path) for path in sorted(given.small.rglob("*.jpg"))[:SMALL]]
     photos = [read_image(path) for path in given.photos]
