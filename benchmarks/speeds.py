@@ -32,6 +32,7 @@ from register import SIZES, rate, scene
 from search_decisions import export
 
 from faceall import Detector, Embedder, Gallery, read_image
+from faceall.caffe.engines.openvino import processor_flags
 from faceall.detect import Cascade, MtcnnDetector
 from faceall.images import write_image
 from faceall.index import FaceIndex, GraphOptions
@@ -230,8 +231,9 @@ def _rows(what: str, unit: str, found: dict[str, float]) -> Iterator[Row]:
 
 def markdown(rows: list[Row]) -> str:
     """Format rows as a Markdown table, one line for each thing that is measured, with the processor above it."""
+    machine = processor() + (" with AMX" if "amx_bf16" in processor_flags() else "")
     lines = [
-        f"Medians on {processor()} (`benchmarks/speeds.py`). All were measured in turns, each detector and embedder in "
+        f"Medians on {machine} (`benchmarks/speeds.py`). All were measured in turns, each detector and embedder in "
         "its own process. Faces are sought from 20 pixels on, as in the other libraries; by default faceall ignores "
         'smaller ones in large photos ("size rule"). "Published thresholds" are those of MTCNN\'s authors.',
         "",
