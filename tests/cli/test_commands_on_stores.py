@@ -28,6 +28,8 @@ DIFFERENT = (
     (r"\b\d[\d,.]*", "N"),
     (r" \(.* erased; .*\)$", ""),  # the receipt of a removal
     (r"vectors, .*graph.*", "vectors"),
+    (r"^graph  .*", "graph"),  # a server has its own
+    (r"^(the bin is empty; .*|a gallery in Milvus has no bin: .*)", "no bin"),
     (r"  +", "  "),  # columns are as wide as their numbers
 )
 """Patterns of what may differ, and what to compare instead."""
