@@ -136,7 +136,8 @@ def shell(portraits: list[Path], rounds: int) -> Iterator[Row]:
                 gallery.register(portraits, names_from="none")
                 size = len(gallery)
             command = [sys.executable, "-m", "faceall", "search", "--gallery", str(folder), str(portraits[0])]
-            run = partial(subprocess.run, command, check=True, capture_output=True, env=os.environ)
+            environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            run = partial(subprocess.run, command, check=True, capture_output=True, env=environment)
             yield _row(
                 f"`faceall search` with one photo, a gallery of {size:,} faces", "s", "faceall", _median(run, rounds)
             )
