@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from faceall.errors import FaceallError, UnknownFaceError
+from faceall.errors import UnknownFaceError
 from faceall.gallery.browse import stored_photo
 from faceall.gallery.people.aliases import forget_aliases
 from faceall.gallery.people.names import find_person, unknown_face
-from faceall.gallery.records import Removal, StoredPhoto
+from faceall.gallery.records import Removal
 from faceall.gallery.store import Store
 from faceall.models import sha256_of
 
@@ -67,39 +66,6 @@ def remove_photos_below(store: Store, path: Path) -> Removal:
         if not photos:
             raise UnknownFaceError(f"{path}: no photo of the gallery {store.name} was seen there")
         return store.photos.remove(photos)
-
-
-def missing_photos(store: Store, folder: Path) -> list[StoredPhoto]:
-    """Return the photos that were seen below a folder, and whose files are all gone; ordered by id.
-
-    Raises
-    ------
-    FaceallError
-        The folder is missing, or is empty although photos were seen in it: a drive may be disconnected.
-    """
-    if not folder.is_dir():
-        raise FaceallError(f"{folder}: is not a folder that exists; is the drive connected?")
-    seen = store.photos.below(folder)
-    if seen and not any(folder.iterdir()):
-        raise FaceallError(f"{folder}: is empty; is the drive connected? Without --missing its photos are removed")
-    return [photo for photo in store.photos.stored(seen) if not any(map(_may_exist, photo.paths))]
-
-
-def remove_missing_photos(store: Store, folder: Path) -> Removal:
-    """Remove the photos that `missing_photos` returns."""
-    with store.changing():
-        return store.photos.remove([photo.photo_id for photo in missing_photos(store, folder)])
-
-
-def _may_exist(path: Path) -> bool:
-    """Return whether a file exists, or cannot be looked for."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def remove_uploads(folder: Path, paths: Iterable[Path]) -> None:
