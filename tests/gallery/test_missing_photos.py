@@ -61,5 +61,5 @@ def test_a_file_that_cannot_be_looked_for_is_not_missing(
     def fail(path: Path) -> None:
         raise PermissionError(path)
 
-    monkeypatch.setattr("faceall.gallery.people.missing_photos.os.lstat", fail)
+    monkeypatch.setattr("faceall.gallery.maintenance.missing_photos.os.lstat", fail)
     assert filled.photos.missing(photos) == []
