@@ -124,7 +124,8 @@ def test_ctrl_c_outside_of_a_registration(process_environment: Environment, tmp_
     """SIGINT outside of a registration ends with exit code 130 and one line."""
     fifo = tmp_path / "slow.py"
     fifo.write_text(
-        "import time, faceall_cli.main as cli, faceall.models\n"
+        "import signal, time, faceall_cli.main as cli, faceall.models\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it is ignored where tests run in the background
         "faceall.models.scan = lambda: (print('here', flush=True), time.sleep(60))\n"
         "cli.main(['models', 'list'], prog_name='faceall')\n"
     )
