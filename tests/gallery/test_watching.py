@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Timer
 
@@ -9,7 +10,8 @@ import pytest
 from stand_ins import one_face, write_photo
 
 from faceall.errors import FaceallError
-from faceall.gallery import Gallery
+from faceall.gallery import Gallery, NamesFrom, PhotoResult
+from faceall.gallery.registration.watching import watch_folders
 
 
 @pytest.mark.parametrize("poll", [0.2, None])
@@ -95,6 +97,27 @@ def test_a_folder_that_is_gone_is_reported_once_and_watched_again(
     stop.set()
     assert list(results) == []
     timer.cancel()
+
+
+def test_a_folder_that_goes_during_a_pass_is_reported_once(photos: Path, tmp_path: Path) -> None:
+    """What a registration says of the files that it does not find any more is left out."""
+
+    class Slow:
+        """A gallery whose registration finds the folder gone."""
+
+        def iter_register(self, paths: Path, /, *, names_from: NamesFrom, stop: Event | None) -> Iterator[PhotoResult]:
+            """Move the folder away, as a drive that is disconnected."""
+            paths.rename(tmp_path / "away")
+            for path in (paths, paths / "a.png"):
+                yield PhotoResult(path, "unreadable", message="no such file", missing=True)
+
+    photos.mkdir(exist_ok=True)
+    stop = Event()
+    results = watch_folders(Slow(), [photos], poll=0.01, stop=stop)
+    found = next(results)
+    assert (found.path, found.message) == (photos, "the folder is gone; it is watched again when it returns")
+    Timer(0.1, stop.set).start()
+    assert list(results) == []
 
 
 def test_the_only_folder_may_return(gallery: Gallery, photos: Path, tmp_path: Path) -> None:

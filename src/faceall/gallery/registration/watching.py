@@ -102,6 +102,8 @@ def _pass(
     now: dict[Path, str] = {}
     moved: set[Path] = set()
     for result in gallery.iter_register(root, names_from=names_from, stop=stop):
+        if result.missing and not root.is_dir():  # that the folder is gone is reported once, for all of it
+            continue
         now[result.path] = result.status
         if result.moved_from is not None:
             moved.add(result.moved_from)
