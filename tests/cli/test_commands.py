@@ -215,6 +215,9 @@ def test_missing_photos_are_removed_on_request(run: Run, portraits: Path) -> Non
     """Only photos whose files are gone; a folder that is gone is refused, and the exit code says so."""
     run("register", portraits)
     (portraits / "Eileen/1.png").unlink()
+    refused = run("remove", "--missing", portraits, exit_code=1).stderr
+    assert "Eileen: is empty; is the drive connected? Without --missing its photos are removed" in refused
+    (portraits / "Eileen").rmdir()
     result = run("remove", "--missing", portraits, portraits)
     assert result.stdout.startswith("removed 1 missing photo: ")
     assert len(result.stdout.splitlines()) == 1

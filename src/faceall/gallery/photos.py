@@ -244,7 +244,7 @@ class GalleryPhotos:
         Raises
         ------
         FaceallError
-            The folder is missing, or is empty although photos were registered in it: a drive may be disconnected.
+            The folder is missing, or a folder is empty in which photos were registered: a drive may be disconnected.
         """
         return missing_photos(self._store, Path(os.path.abspath(folder)))
 

@@ -16,20 +16,27 @@ def missing_photos(store: Store, folder: Path) -> list[StoredPhoto]:
     Raises
     ------
     FaceallError
-        The folder is missing, or is empty although photos were seen in it: a drive may be disconnected.
+        The folder is missing, or a folder is empty in which photos were seen: a drive may be disconnected.
     """
     if not folder.is_dir():
         raise FaceallError(f"{folder}: is not a folder that exists; is the drive connected?")
-    seen = store.photos.below(folder)
-    if seen and not any(folder.iterdir()):
-        raise FaceallError(f"{folder}: is empty; is the drive connected? Without --missing its photos are removed")
-    return [photo for photo in store.photos.stored(seen) if not any(map(_may_exist, photo.paths))]
+    photos = store.photos.stored(store.photos.below(folder))
+    gone = [photo for photo in photos if not any(map(_may_exist, photo.paths))]
+    for place in sorted({_existing_folder(path) for photo in gone for path in photo.paths}):
+        if not any(place.iterdir()):
+            raise FaceallError(f"{place}: is empty; is the drive connected? Without --missing its photos are removed")
+    return gone
 
 
 def remove_missing_photos(store: Store, folder: Path) -> Removal:
     """Remove the photos that `missing_photos` returns."""
     with store.changing():
         return store.photos.remove([photo.photo_id for photo in missing_photos(store, folder)])
+
+
+def _existing_folder(path: Path) -> Path:
+    """Return the nearest folder above a path that exists."""
+    return next(folder for folder in path.parents if folder.is_dir())
 
 
 def _may_exist(path: Path) -> bool:
