@@ -24,14 +24,27 @@ def jpeg_size(path: Path) -> tuple[int, int] | None:
 
 
 def _frame_size(file: BinaryIO) -> tuple[int, int] | None:
+    _, header = frame_header(file)
+    _, height, width = struct.unpack_from(">BHH", header)
+    return (width, height) if width and height else None
+
+
+def frame_header(file: BinaryIO) -> tuple[int, bytes]:
+    """Return the marker and the content of a JPEG's frame header, and leave the file behind it.
+
+    Raises
+    ------
+    ValueError, struct.error
+        If an open file, read from its start, is not a JPEG, or is damaged.
+    """
+    file.seek(0)
     if file.read(2) != _START:
-        return None
+        raise ValueError("not a JPEG")
     for _ in range(_MAX_SEGMENTS):
         mark, kind, length = struct.unpack(">BBH", file.read(4))
         if mark != _MARK or kind == _SCAN or length < 2:
-            return None
+            break
         if kind in _FRAMES:
-            _, height, width = struct.unpack(">BHH", file.read(5))
-            return (width, height) if width and height else None
+            return kind, file.read(length - 2)
         file.seek(length - 2, os.SEEK_CUR)
-    return None
+    raise ValueError("a JPEG without a frame header")

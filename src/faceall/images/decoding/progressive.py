@@ -6,15 +6,14 @@ was cut and closed with an end marker decodes without an error: to a blurred ima
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-_START, _MARK = b"\xff\xd8", 0xFF
+from faceall.images.decoding.jpeg_size import frame_header
+
 _PROGRESSIVE, _SCAN, _END = 0xC2, 0xDA, 0xD9
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a frame header; the others are tables
 _MAX_SEGMENTS = 2000
 _COEFFICIENTS = 64
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in the data of a scan, which hold restart markers too
@@ -23,29 +22,16 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in the data of a scan
 def lacks_scans(file: BinaryIO) -> bool:
     """Return whether an open file is a progressive JPEG some coefficients of which lack bits; False for all others."""
     try:
-        file.seek(0)
-        bits = {component: [-1] * _COEFFICIENTS for component in _components(file)}
-        for components, first, last, lowest_bit in _scans(file) if bits else ():
+        kind, header = frame_header(file)
+        if kind != _PROGRESSIVE:
+            return False
+        bits = {component: [-1] * _COEFFICIENTS for component in header[6 : 6 + 3 * header[5] : 3]}
+        for components, first, last, lowest_bit in _scans(file):
             for component in components:
                 bits[component][first : last + 1] = [lowest_bit] * (last + 1 - first)
     except (IndexError, KeyError, ValueError, struct.error):
         return False
     return any(lowest != 0 for each in bits.values() for lowest in each)
-
-
-def _components(file: BinaryIO) -> bytes:
-    """Return the numbers of the components of a progressive JPEG, none of other files."""
-    if file.read(2) != _START:
-        return b""
-    for _ in range(_MAX_SEGMENTS):
-        mark, kind, length = struct.unpack(">BBH", file.read(4))
-        if mark != _MARK or kind == _SCAN or length < 2 or (kind in _FRAMES and kind != _PROGRESSIVE):
-            return b""
-        if kind == _PROGRESSIVE:
-            header = file.read(length - 2)
-            return header[6 : 6 + 3 * header[5] : 3]
-        file.seek(length - 2, os.SEEK_CUR)
-    return b""
 
 
 def _scans(file: BinaryIO) -> Iterator[tuple[bytes, int, int, int]]:
