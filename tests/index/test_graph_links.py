@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import struct
+import tempfile
 from pathlib import Path
 
 import hnswlib
@@ -26,9 +26,15 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+def _is_loadable(graph: bytes | bytearray) -> bool:
+    with tempfile.TemporaryFile() as file:
+        file.write(graph)
+        return is_loadable(file, DIMENSION)
+
+
 def test_a_sound_graph_is_loadable(graph: bytes) -> None:
     """Every link of what hnswlib wrote leads to an element of the same layer."""
-    assert is_loadable(io.BytesIO(graph), DIMENSION)
+    assert _is_loadable(graph)
 
 
 @pytest.mark.parametrize(("offset", "value"), [(0, 9), (4, COUNT), (4, 0xFFFFFFFF)])
@@ -36,7 +42,7 @@ def test_links_of_the_lowest_layer_are_checked(graph: bytes, offset: int, value:
     """More links than fit, and links to elements that do not exist."""
     changed = bytearray(graph)
     struct.pack_into("<H" if offset == 0 else "<I", changed, _HEAD.size + offset, value)
-    assert not is_loadable(io.BytesIO(bytes(changed)), DIMENSION)
+    assert not _is_loadable(changed)
 
 
 def test_links_of_upper_layers_are_checked(graph: bytes) -> None:
@@ -49,4 +55,21 @@ def test_links_of_upper_layers_are_checked(graph: bytes) -> None:
     for target in (COUNT, lowest):
         changed = bytearray(graph)
         struct.pack_into("<I", changed, _HEAD.size + count * element + 4 * (first + 2), target)
-        assert not is_loadable(io.BytesIO(bytes(changed)), DIMENSION)
+        assert not _is_loadable(changed)
+
+
+def test_links_of_upper_layers_are_counted(graph: bytes) -> None:
+    """More links than an upper layer holds."""
+    _, _, count, element, *_ = _HEAD.unpack(graph[: _HEAD.size])
+    start = _HEAD.size + count * element
+    first = int(np.flatnonzero(np.frombuffer(graph[start:], "<u4"))[0])
+    changed = bytearray(graph)
+    struct.pack_into("<H", changed, start + 4 * (first + 1), 5)
+    assert not _is_loadable(changed)
+
+
+def test_a_highest_layer_that_does_not_exist_is_refused(graph: bytes) -> None:
+    """hnswlib would begin its searches there."""
+    fields = list(_HEAD.unpack(graph[: _HEAD.size]))
+    fields[6] += 1
+    assert not _is_loadable(_HEAD.pack(*fields) + graph[_HEAD.size :])

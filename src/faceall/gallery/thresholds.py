@@ -193,7 +193,10 @@ def read_named_vectors(store: Store, *, most_people: int, most_faces: int) -> Na
     with store.reading():
         named = store.people.in_shared_order(sorted(set(store.people.with_faces()) - store.people.clusters()))
         chosen = spread(named, most_people)
-        keys = [spread(store.faces.in_shared_order(store.people.faces(person)), most_faces) for person in chosen]
+        assigned = store.people.faces_of(chosen)
+        ordered = store.faces.in_shared_order([key for keys in assigned.values() for key in keys])
+        place = {key: number for number, key in enumerate(ordered)}
+        keys = [spread(sorted(assigned[person], key=place.__getitem__), most_faces) for person in chosen]
         names = store.people.names(chosen)
         vectors = store.faces.vectors([key for some in keys for key in some])
     people = np.repeat(np.arange(len(chosen), dtype=np.int64), [len(some) for some in keys])

@@ -93,6 +93,23 @@ class Elements:
     build_effort: int
 
 
+class _UpperLayers(NamedTuple):
+    """The elements in the upper layers of a graph.
+
+    Attributes
+    ----------
+    words : (m,) uint32
+        The part of the file behind the lowest layer.
+    elements, layers, starts : (n,) int64
+        Their numbers, how many upper layers each is in, and the word where its links begin.
+    """
+
+    words: Array
+    elements: Array
+    layers: Array
+    starts: Array
+
+
 def is_loadable(file: BinaryIO, dimension: int) -> bool:
     """Return whether hnswlib can load an open file: all sizes, counts and offsets are consistent.
 
@@ -119,20 +136,21 @@ def is_loadable(file: BinaryIO, dimension: int) -> bool:
     top, entry = head.highest, head.entry
     if not count:
         return top == -1 and size == _HEAD.size
-    levels = _levels(file, _HEAD.size + count * element, size, count, 4 * upper + 4)
-    if levels is None or entry >= count or not levels.get(entry, 0) == top == max(levels.values(), default=0):
+    uppers = _upper_layers(_words(file, _HEAD.size + count * element), count, 4 * upper + 4)
+    if uppers is None or entry >= count:
         return False
-    return _links_fit(file, count, element, lower) and _upper_links_fit(
-        file, _HEAD.size + count * element, levels, count, upper
-    )
+    heights = np.zeros(count, np.int64)
+    heights[uppers.elements] = uppers.layers
+    if not heights[entry] == top == heights.max():
+        return False
+    return _links_fit(file, count, element, lower) and _upper_links_fit(uppers, heights, upper)
 
 
 def _links_fit(file: BinaryIO, count: int, element: int, most: int) -> bool:
     """Return whether the links of the lowest layer are within their limit and point to elements."""
-    file.seek(_HEAD.size)
+    mapped = np.memmap(file, np.uint8, "r", _HEAD.size, (count, element))  # of which only the links are read
     for start in range(0, count, _CHUNK):
-        number = min(_CHUNK, count - start)
-        rows = np.frombuffer(file.read(number * element), np.uint8).reshape(number, element)
+        rows = mapped[start : start + _CHUNK]
         counts = np.ascontiguousarray(rows[:, :2]).view("<u2")[:, 0]
         if counts.max(initial=0) > most:
             return False
@@ -142,52 +160,53 @@ def _links_fit(file: BinaryIO, count: int, element: int, most: int) -> bool:
     return True
 
 
-def _upper_links_fit(file: BinaryIO, start: int, levels: dict[int, int], count: int, most: int) -> bool:
+def _upper_links_fit(uppers: _UpperLayers, heights: Array, most: int) -> bool:
     """Return whether the links of the upper layers point to elements of the same layer."""
-    heights = np.zeros(count, np.int64)
-    heights[list(levels)] = list(levels.values())
+    total = int(uppers.layers.sum())
+    before = np.repeat(np.cumsum(uppers.layers) - uppers.layers, uppers.layers)
+    layer = np.arange(total) - before  # 0: the lowest of the upper ones
+    starts = np.repeat(uppers.starts, uppers.layers) + layer * (most + 1)
+    lists = uppers.words[starts[:, None] + np.arange(most + 1)]
+    counts = lists[:, 0] & 0xFFFF
+    if counts.max(initial=0) > most:
+        return False
+    used = np.arange(most) < counts[:, None]
+    targets = lists[:, 1:][used]
+    if targets.max(initial=0) >= len(heights):
+        return False
+    return not (heights[targets] <= np.broadcast_to(layer[:, None], used.shape)[used]).any()
+
+
+def _words(file: BinaryIO, start: int) -> Array | None:
+    """Return the rest of a file as 32-bit words; None if its size is no multiple of 4."""
     file.seek(start)
-    words = np.frombuffer(file.read(), "<u4")
-    place = before = 0
-    for element, layers in levels.items():  # in the order of the file
-        place += element - before + 1  # one word per element without upper layers, and the size of this one
-        lists = words[place : place + layers * (most + 1)].reshape(layers, most + 1)
-        counts = lists[:, 0] & 0xFFFF
-        if counts.max() > most:
-            return False
-        used = np.arange(most) < counts[:, None]
-        targets = lists[:, 1:][used]
-        layer = np.broadcast_to(np.arange(1, layers + 1)[:, None], used.shape)[used]
-        if (targets >= count).any() or (heights[targets] < layer).any():
-            return False
-        place, before = place + layers * (most + 1), element + 1
-    return True
+    data = file.read()
+    return None if len(data) % 4 else np.frombuffer(data, "<u4")
 
 
-def _levels(file: BinaryIO, start: int, end: int, count: int, step: int) -> dict[int, int] | None:
-    """Return element -> highest layer for elements in upper layers; None if the sizes are inconsistent.
+def _upper_layers(words: Array | None, count: int, step: int) -> _UpperLayers | None:
+    """Return the elements in upper layers; None if the sizes are inconsistent.
 
     Every element has a size in bytes, then as many bytes of links, `step` per layer.
     """
-    if (end - start) % 4:
+    if words is None:
         return None
-    file.seek(start)
-    words = np.frombuffer(file.read(end - start), "<u4")
     filled = np.flatnonzero(words)
-    levels: dict[int, int] = {}
+    found: list[tuple[int, int, int]] = []
     place = element = 0
-    while True:
-        nearest = int(np.searchsorted(filled, place))
-        if nearest == len(filled):
-            break
-        element += int(filled[nearest]) - place
-        size = int(words[filled[nearest]])
+    while (nearest := int(np.searchsorted(filled, place))) < len(filled):
+        at = int(filled[nearest])
+        size = int(words[at])
+        element += at - place
         if size % step or element >= count:
             return None
-        levels[element] = size // step
-        place = int(filled[nearest]) + 1 + size // 4
+        found.append((element, size // step, at + 1))
+        place = at + 1 + size // 4
         element += 1
-    return levels if element + len(words) - place == count else None
+    if element + len(words) - place != count:
+        return None
+    elements, layers, starts = np.array(found, np.int64).reshape(-1, 3).T
+    return _UpperLayers(words, elements, layers, starts)
 
 
 def read_elements(file: BinaryIO, name: str) -> Elements:
