@@ -398,8 +398,54 @@ def test_reader_takes_the_graph_file_as_soon_as_it_is_there(
         index.search(faces(1))
         with FaceIndex(unsaved, exact_limit=0) as writer:
             writer.save()
-        index.search(faces(1))
+        index.search(faces(33))  # more queries than are compared with all vectors first
     assert (loads, built) == ([COUNT], [COUNT])
+
+
+def test_first_queries_of_a_reader_load_no_graph(
+    saved: Path, loads: list[int], faces: Clusters, oracle: Oracle
+) -> None:
+    """They are compared with the vectors in the graph file, also with what others add and remove; then it is loaded."""
+    vectors, keys = faces(COUNT + 30), np.arange(COUNT + 30)
+    projected = graph_file.kind(saved) == "projected"
+    with FaceIndex(saved, read_only=True, exact_limit=0) as index:
+        oracle.agrees(index.search(vectors[:20], 5, ef=EVERYWHERE), vectors[:COUNT], keys[:COUNT], vectors[:20], 5)
+        assert loads == ([COUNT] if projected else [])
+        with FaceIndex(saved, exact_limit=0) as writer:
+            writer.add(vectors[COUNT:], keys=keys[COUNT:])
+            writer.remove(keys[:7])
+            writer.remove(keys[COUNT : COUNT + 3])
+            stay = np.r_[7:COUNT, COUNT + 3 : COUNT + 30]
+            oracle.agrees(index.search(vectors[-9:], 5, ef=EVERYWHERE), vectors[stay], stay, vectors[-9:], 5)
+            found = index.search(vectors[-1:], 2, only=stay[-2:])
+            assert sorted(found.keys[0]) == stay[-2:].tolist()
+            assert loads == ([COUNT] if projected else [])
+            oracle.agrees(index.search(vectors[-2:], 5, ef=EVERYWHERE), vectors[stay], stay, vectors[-2:], 5)
+    assert loads == ([COUNT] if projected else []) + [COUNT]  # the writer loads it when it closes
+
+
+def test_many_queries_of_a_reader_load_the_graph(saved: Path, loads: list[int], faces: Clusters) -> None:
+    """At once, or after 32."""
+    for parts in ([33], [1] * 33):
+        loads.clear()
+        with FaceIndex(saved, read_only=True, exact_limit=0) as index:
+            for part in parts:
+                index.search(faces(part))
+        assert loads == [COUNT]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_reader_of_a_damaged_graph_file_reads_the_database(
+    saved: Path, loads: list[int], faces: Clusters, oracle: Oracle, damage: str
+) -> None:
+    """No vector is taken from a file with another checksum."""
+    path, vectors = saved / "faces.hnsw", faces(COUNT)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data if damage == "flipped" else data[:-9])
+    with FaceIndex(saved, read_only=True, exact_limit=0) as index:
+        oracle.agrees(index.search(vectors[:9], 5), vectors, np.arange(COUNT), vectors[:9], 5)
+    assert loads == []
 
 
 def test_reader_of_a_file_that_lags_far_behind_adds_nothing_to_it(

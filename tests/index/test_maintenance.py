@@ -17,7 +17,7 @@ import pytest
 
 from faceall.errors import IndexDamagedError, IndexFileError, IndexMismatchError, VectorError
 from faceall.index import FaceIndex
-from faceall.index.graph.hnsw_elements import read_elements
+from faceall.index.graph.hnsw_elements import HEAD_SIZE, VectorReader, read_elements
 from faceall.index.maintenance.compaction import compact
 from faceall.index.maintenance.salvage import salvage
 from faceall.index.maintenance.verification import backup, statistics, verify
@@ -159,6 +159,31 @@ def test_elements_are_those_of_hnswlib(tmp_path: Path, faces: Faces) -> None:
         np.testing.assert_array_equal(found.vectors[order], vectors)
         np.testing.assert_array_equal(np.flatnonzero(found.removed[order]), [1])
         assert (found.links, found.build_effort) == (8, 50)
+
+
+@pytest.mark.parametrize("step", [1, 7, 95, 96, 97, 1000, 1 << 20])
+def test_vectors_of_an_hnswlib_file_in_parts(tmp_path: Path, faces: Faces, step: int) -> None:
+    """Whatever the sizes of the parts, the reader keeps every vector that is not deleted."""
+    graph = hnswlib.Index(space="l2", dim=4)
+    graph.init_index(max_elements=20, M=4)
+    vectors = faces(15, dimension=4)
+    graph.add_items(vectors, np.arange(15) + 3, num_threads=1)
+    graph.mark_deleted(5)
+    graph.save_index(str(tmp_path / "graph"))
+    data = (tmp_path / "graph").read_bytes()
+    reader = VectorReader(4, len(data))
+    for start in range(0, len(data), step):
+        reader.write(data[start : start + step])
+    found = reader.vectors()
+    assert found is not None
+    np.testing.assert_array_equal(found[0], np.delete(np.arange(15) + 3, 2))
+    np.testing.assert_array_equal(found[1], np.delete(vectors, 2, axis=0))
+    for wrong in (VectorReader(5, len(data)), VectorReader(4, 100)):  # another dimension; more elements than bytes
+        wrong.write(data)
+        assert wrong.vectors() is None
+    short = VectorReader(4, len(data))
+    short.write(data[: HEAD_SIZE + 200])
+    assert short.vectors() is None
 
 
 def test_fuzzed_hnswlib_files(tmp_path: Path, faces: Faces) -> None:

@@ -129,7 +129,7 @@ class Decisions:
             known = self._fitted
             label = store.model or ""
             if known is None or known[:2] != (label, fpir) or not _close(known[2].people, people):
-                known = label, fpir, fit_gallery(store, prior, fpir)
+                known = label, fpir, fit_gallery(store, prior, fpir, people, faces)
                 self._fitted = known
             fitted = known[2]
         then = fitted.scores.threshold(fpir, comparisons(fitted.people, fitted.faces))
@@ -149,10 +149,9 @@ def prior_of(manifest: Manifest) -> StrangerScores | None:
     return scores_of_model(limit, rate)
 
 
-def fit_gallery(store: Store, prior: StrangerScores | None, fpir: float) -> FittedScores:
+def fit_gallery(store: Store, prior: StrangerScores | None, fpir: float, people: int, faces: int) -> FittedScores:
     """Fit the distribution of strangers to the people of a gallery, each left out once; at most 1,000 of them."""
     named = read_named_vectors(store, most_people=_MOST_PEOPLE, most_faces=_MOST_FACES)
-    people, faces = store.people.assigned()
     return fit_named(named, people, prior, fpir, faces=faces)
 
 

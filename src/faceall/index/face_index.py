@@ -440,7 +440,7 @@ class FaceIndex:
         count = checked_count("k", k)
         effort = None if ef is None else checked_count("ef", ef)
         wanted = None if only is None else ascending(checked_keys(only))
-        view = self._memory.sync(exact=exact)
+        view = self._memory.sync(exact=exact, queries=len(array))
         if view.settings.dimension not in (None, array.shape[1]):
             raise mismatch(self.name, view.settings, array.shape[1])
         queries = measured(array, view.settings.metric)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, Protocol
 
 from faceall.errors import IndexFileError
 from faceall.files import draft_file, put_in_place, sync_file, sync_folder
@@ -49,7 +49,7 @@ _SIZES = {  # version -> size of a header without its digest
 }
 _LONGEST = 8192  # dimensions of a vector that is projected
 _DIGEST = hashlib.sha256().digest_size
-_CHUNK = 4 << 20
+_CHUNK = 1 << 19  # bytes at a time, which stay in the cache of the processor between reading, hashing and writing
 GraphKind = Literal["none", "float32", "projected"]
 """No graph file, or one of vectors as they are, or of projected ones."""
 
@@ -161,6 +161,13 @@ def digest(folder: Path) -> bytes | None:
     return None if head is None else head.digest
 
 
+def size(folder: Path) -> int:
+    """Return the bytes of the graph file, 0 without one."""
+    with suppress(OSError):
+        return (folder / GRAPH).stat().st_size
+    return 0
+
+
 def shortfall(folder: Path) -> str | None:
     """Return a message if the graph file does not reach the wanted recall, according to its header."""
     head = _head(folder)
@@ -188,7 +195,17 @@ def is_stray(folder: Path, expected: bytes | None) -> bool:
     return (folder / GRAPH).exists() and (expected is None or digest(folder) != expected)
 
 
-def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> tuple[Header, Projection | None] | None:
+class Target(Protocol):
+    """What takes the bytes of a graph: a file, or a `VectorReader`."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+    def flush(self) -> object:
+        """Take the end."""
+
+
+def unpack_verified(folder: Path, expected: bytes, target: Target) -> tuple[Header, Projection | None] | None:
     """Copy the graph of `folder` into `target` and verify the copy, which cannot change afterwards.
 
     Parameters
@@ -197,7 +214,7 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> tuple[He
         The folder of the index.
     expected : bytes
         The SHA-256 of the file.
-    target : BinaryIO
+    target : Target
         Receives the graph.
 
     Returns
@@ -211,10 +228,10 @@ def unpack_verified(folder: Path, expected: bytes, target: BinaryIO) -> tuple[He
             if head is None or head.digest != expected:
                 return None
             header = head.header
-            size = 4 * header.dimension * (header.reduced or 0)
-            if size > os.fstat(file.fileno()).st_size:
+            length = 4 * header.dimension * (header.reduced or 0)
+            if length > os.fstat(file.fileno()).st_size:
                 return None
-            axes = file.read(size)
+            axes = file.read(length)
             found = hashlib.sha256(head.fields + axes)
             while chunk := file.read(_CHUNK):
                 found.update(chunk)

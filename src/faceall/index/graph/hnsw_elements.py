@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from faceall.errors import IndexDamagedError
-from faceall.types import Array
+from faceall.types import Array, Float32Array, Int64Array
 
 _HEAD = struct.Struct("=6QiI3QdQ")
 _CHUNK = 1 << 14  # elements read at a time
@@ -209,6 +209,75 @@ def _upper_layers(words: Array | None, count: int, step: int) -> _UpperLayers | 
     return _UpperLayers(words, elements, layers, starts)
 
 
+class VectorReader:
+    """Takes the bytes of a file of hnswlib as they are read, and keeps the vectors; links are passed over.
+
+    Parameters
+    ----------
+    dimension : int
+        Length of a vector.
+    size : int
+        No file of more bytes is expected.
+    """
+
+    def __init__(self, dimension: int, size: int) -> None:
+        self._dimension, self._size = dimension, size
+        self._head: Head | None = None
+        self._rest = b""  # of the last bytes, behind the last whole element
+        self._found = self._live = 0  # elements so far, and those of them that are not marked as deleted
+        self._labels, self._vectors = np.zeros(0, np.int64), np.zeros((0, dimension), np.float32)
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+        data = self._rest + data
+        if self._head is None:
+            if len(data) < _HEAD.size:
+                self._rest = data
+                return
+            self._begin(Head(*_HEAD.unpack_from(data)))
+            data = data[_HEAD.size :]
+        head = self._head
+        number = 0 if head is None else min(len(data) // head.element, head.elements - self._found)
+        if head is None or not number:
+            self._rest = b"" if head is None or self._found == head.elements else data
+            return
+        rows = np.frombuffer(data, _layout(head), number)
+        removed = rows["flags"] >> 16 & 1 != 0
+        if removed.any():
+            rows = rows[~removed]
+        place = slice(self._live, self._live + len(rows))
+        self._labels[place], self._vectors[place] = rows["label"], rows["vector"]
+        self._live, self._found = place.stop, self._found + number
+        self._rest = data[number * head.element :]
+
+    def flush(self) -> None:
+        """Take the end."""
+
+    def vectors(self) -> tuple[Int64Array, Float32Array] | None:
+        """Return keys (n,) int64 and vectors (n, dimension) float32; None if the file was none of hnswlib."""
+        if self._head is None or self._found < self._head.elements:
+            return None
+        return self._labels[: self._live], self._vectors[: self._live]
+
+    def _begin(self, head: Head) -> None:
+        if head.fits(self._dimension) and head.data_offset >= 4 and head.elements * head.element <= self._size:
+            self._head = head
+            self._labels = np.empty(head.elements, np.int64)
+            self._vectors = np.empty((head.elements, self._dimension), np.float32)
+
+
+def _layout(head: Head) -> np.dtype[np.void]:
+    """Return the type of an element of the lowest layer; the links are left out."""
+    return np.dtype(
+        {
+            "names": ["flags", "vector", "label"],
+            "formats": ["<u4", ("<f4", ((head.label_offset - head.data_offset) // 4,)), "<u8"],
+            "offsets": [0, head.data_offset, head.label_offset],
+            "itemsize": head.element,
+        }
+    )
+
+
 def read_elements(file: BinaryIO, name: str) -> Elements:
     """Read the elements in an open file.
 
@@ -239,14 +308,7 @@ def read_elements(file: BinaryIO, name: str) -> Elements:
     sensible = head.fits(dimension) and 0 < dimension <= _LONGEST and head.data_offset >= 4
     if not sensible or not 0 < head.links <= _MOST_LINKS or count * element > size - _HEAD.size:
         raise IndexDamagedError(f"{name}: is not an index of hnswlib, or is damaged: its sizes are inconsistent")
-    layout = np.dtype(
-        {
-            "names": ["flags", "vector", "label"],
-            "formats": ["<u4", ("<f4", (dimension,)), "<u8"],
-            "offsets": [0, head.data_offset, head.label_offset],
-            "itemsize": element,
-        }
-    )
+    layout = _layout(head)
     if not count:
         rows: Array = np.zeros(0, layout)
     else:

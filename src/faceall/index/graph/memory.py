@@ -18,8 +18,8 @@ import numpy as np
 
 from faceall.index.graph import graph_file
 from faceall.index.graph.graph import Graph, GraphOptions, how_to_install_graphs, why_no_graphs
-from faceall.index.graph.hnsw_elements import is_loadable
-from faceall.index.graph.projection import LEAST_DIMENSION, SHARE, principal_axes
+from faceall.index.graph.hnsw_elements import VectorReader, is_loadable
+from faceall.index.graph.projection import LEAST_DIMENSION, SHARE, Projection, principal_axes
 from faceall.index.graph.view import View
 from faceall.index.storage import rows, schema, stored
 from faceall.index.storage.database import Storage
@@ -38,6 +38,7 @@ _COMPACT_SHARE = 4  # rebuild if there are more tombstones than a quarter of the
 _BUILD_AFTER = (
     64  # searches before a reader, which cannot save a graph, builds one: it takes as long as some hundred searches
 )
+_LOAD_AFTER = 32  # queries of a reader before it loads the graph: it takes as long as comparing them with all vectors
 _FRESH_SHARE = 100  # adding 1 / 100 of the vectors to a graph takes as long as comparing all
 _FRESH = 256  # vectors that are added to a graph at once
 _TAIL_PART = 32  # vectors added to a graph at a time, between which others may search it
@@ -66,7 +67,8 @@ class Memory:
         self._graph: Graph | None = None
         self._tail: Block | None = None
         self._postponed = False  # whether there is no graph in memory although there should be one
-        self._searches = 0  # since then
+        self._deferred = False  # whether the vectors of the graph file are compared instead of loading the graph
+        self._searches = self._queries = 0  # so far; a search has one or more queries
         self._builder: int | None = None  # the thread that builds a graph; others use exact search in the meantime
         self._built = threading.Condition(self._lock)
         self._apart = False  # whether a graph may be built while others hold the lock
@@ -90,7 +92,7 @@ class Memory:
         """Drop everything in memory; the next search reads the database."""
         with self._lock:
             self._stamp = self._settings = self._matrix = self._graph = None
-            self._postponed = False
+            self._postponed = self._deferred = False
 
     def offer(self, graph: Graph) -> None:
         """Use `graph`, which may reflect an earlier state, instead of the one in memory."""
@@ -103,11 +105,12 @@ class Memory:
         self.only_plain = True
         self.forget()
 
-    def sync(self, *, exact: bool = False, wait: bool = False) -> View:
+    def sync(self, *, exact: bool = False, wait: bool = False, queries: int = 0) -> View:
         """Update the memory from the database and return it.
 
         The view has neither vectors nor a graph inside the thread's own transaction, for an exact search of a large
-        index, for the first searches of a reader without a graph file, and while another thread builds the graph.
+        index, for the first searches of a reader without a graph file, and while another thread builds the graph. For
+        the first searches of a reader with one it has the vectors of that file.
 
         Parameters
         ----------
@@ -115,11 +118,16 @@ class Memory:
             Whether the search compares all vectors.
         wait : bool
             Wait while another thread builds the graph.
+        queries : int
+            Number of vectors that are searched for.
         """
         if self.storage.in_transaction:
             return View(self.storage, schema.read(self.storage.connection, self.storage.name), self.exact_limit)
         if not exact and (view := self._unchanged()):
             return view
+        with self._lock:
+            self._searches += queries > 0
+            self._queries += queries
         while True:
             with self._lock:
                 if exact and (settings := self._settings_of_large()):
@@ -139,12 +147,16 @@ class Memory:
         """Return the view of the last search if nothing was committed since and nothing is left to do."""
         with self._lock:
             view = self._view
-            if view is None or view.tail is not None or self._postponed or self._builder is not None:
+            if view is None or view.tail is not None or self._postponed or self._deferred:
+                return None
+            if self._builder is not None:
                 return None
             return view if self.storage.stamp() == self._stamp else None
 
     def follow_wholly(self) -> View:
-        """Update until the tail is empty; others search in between."""
+        """Update until the graph is loaded and the tail is empty; others search in between."""
+        with self._lock:
+            self._queries = max(self._queries, _LOAD_AFTER + 1)
         while (view := self.sync(wait=True)).tail is not None:
             pass
         return view
@@ -189,9 +201,8 @@ class Memory:
         """Apply the changes in the database and return the view."""
         with self._lock:
             stamp = self.storage.stamp()
-            self._searches += self._postponed
-            if stamp == self._stamp and self._view and not (self._postponed and self._building_pays()):
-                if self._view.tail is None:
+            if stamp == self._stamp and self._view and not self._graph_pays():
+                if self._view.tail is None or self._deferred:
                     return self._view
             else:
                 self._view = None  # if reading fails halfway, check again the next time
@@ -209,9 +220,17 @@ class Memory:
                 return None
             return schema.read(connection, self.storage.name)
 
+    def _graph_pays(self) -> bool:
+        """Return whether there is no graph in memory, but building or loading it has become worthwhile."""
+        return (self._postponed and self._building_pays()) or (self._deferred and self._loading_pays())
+
     def _building_pays(self) -> bool:
         """Return whether building a graph is worthwhile: it can be saved, or there were enough searches without it."""
-        return not self.storage.read_only or self._searches >= _BUILD_AFTER
+        return not self.storage.read_only or self._searches > _BUILD_AFTER
+
+    def _loading_pays(self) -> bool:
+        """Return whether loading the graph is worthwhile: it can be saved, or there were enough queries without it."""
+        return not self.storage.read_only or self._queries > _LOAD_AFTER
 
     def _catch_up(self) -> None:
         for pause in _LATE_FILE:
@@ -230,7 +249,8 @@ class Memory:
         return graph_file.digest(folder) not in (None, settings.graph)
 
     def _update(self, connection: sqlite3.Connection, settings: schema.Settings) -> None:
-        seen = self._settings.generation if self._settings and not self._postponed else -1
+        afresh = self._postponed or self._graph_pays()
+        seen = self._settings.generation if self._settings and not afresh else -1
         if settings.generation != seen and settings.dimension is not None:
             self._settings = None  # if reading fails halfway, start from nothing the next time
             if seen < max(settings.log_floor, 0) or not self._can_follow(connection, seen):
@@ -243,6 +263,8 @@ class Memory:
         came, went = rows.changes_since(connection, seen)
         if self._graph is not None:
             return not self._needs_rebuild(self._graph, went)
+        if self._deferred:
+            return True
         return self._matrix is not None and not self.needs_graph(len(self._matrix) + came)
 
     def _needs_rebuild(self, graph: Graph, went: int) -> bool:
@@ -253,13 +275,16 @@ class Memory:
         """Start from nothing or from the graph file; return the generation that this reflects."""
         assert settings.dimension is not None
         self._matrix = self._graph = self._tail = None
-        self._postponed = False
+        self._postponed = self._deferred = False
         count = rows.count(connection)
         if not self.needs_graph(count):
             if count >= LARGE and (reason := why_no_graphs()):
                 _log.warning("%s: %s", self.storage.name, without_graphs(count, reason))
             self._matrix = Block(np.zeros(0, np.int64), np.zeros((0, settings.dimension), np.float32))
             return -1
+        if not self._loading_pays() and (saved := self._read_saved(settings)):
+            self._deferred, self._matrix = True, saved[0]
+            return saved[1]
         graph = fresh = self._take_fresh(settings)
         graph = graph or self._load(settings)
         self.graph_file_stale = graph is None or graph is fresh
@@ -284,23 +309,16 @@ class Memory:
 
     def _load(self, settings: schema.Settings) -> Graph | None:
         """Load the graph file; None if there is none, or it is not the one that was saved last."""
-        folder, dimension = self.storage.folder, settings.dimension
-        if folder is None or dimension is None or settings.graph is None:
+        if self.storage.folder is None:
             return None
-        if settings.graph_generation < settings.log_floor:
-            return None
-        with graph_file.scratch_file(folder) as (path, file):
-            found = graph_file.unpack_verified(folder, settings.graph, file)
-            if found is None:
+        with graph_file.scratch_file(self.storage.folder) as (path, file):
+            found = self._unpack(settings, file)
+            if found is None or not is_loadable(file, found[0].width):
                 return None
             header, projection = found
-            if (header.dimension, header.metric) != (dimension, settings.metric) or (projection and self.only_plain):
-                return None
-            if not is_loadable(file, header.width):
-                return None
             graph = Graph.load(
                 path,
-                dimension,
+                header.dimension,
                 self.options,
                 live=header.count,
                 generation=header.generation,
@@ -310,6 +328,30 @@ class Memory:
             graph.tuning = header.tuning
         return graph
 
+    def _read_saved(self, settings: schema.Settings) -> tuple[Block, int] | None:
+        """Read the vectors in the graph file and its generation; None if they are projected, or as for `_load`."""
+        folder, dimension = self.storage.folder, settings.dimension
+        if folder is None or dimension is None or graph_file.kind(folder) != "float32":
+            return None
+        reader = VectorReader(dimension, graph_file.size(folder))
+        found = self._unpack(settings, reader)
+        vectors = None if found is None else reader.vectors()
+        return None if found is None or vectors is None else (Block(*vectors), found[0].generation)
+
+    def _unpack(
+        self, settings: schema.Settings, target: graph_file.Target
+    ) -> tuple[graph_file.Header, Projection | None] | None:
+        """Copy the verified graph into `target`; None if there is none that can be used."""
+        folder, dimension = self.storage.folder, settings.dimension
+        if folder is None or dimension is None or settings.graph is None:
+            return None
+        if settings.graph_generation < settings.log_floor:
+            return None
+        found = graph_file.unpack_verified(folder, settings.graph, target)
+        if found is None or (found[0].dimension, found[0].metric) != (dimension, settings.metric):
+            return None
+        return None if found[1] and self.only_plain else found
+
     def _apply(self, connection: sqlite3.Connection, settings: schema.Settings, seen: int) -> None:
         assert settings.dimension is not None
         removed = rows.removed_since(connection, seen)
@@ -317,6 +359,10 @@ class Memory:
         came = stored.as_measured(found, settings)
         if self._graph is not None:
             self._bring_to_graph(self._graph, removed, came, settings)
+        elif self._matrix is not None and self._deferred:  # without a copy of all vectors for a few new ones
+            tail = self._tail or Block.empty(settings.dimension)
+            self._matrix, tail = self._matrix.without(removed), Block.joined([tail.without(removed), *came])
+            self._tail = tail if len(tail) else None
         elif self._matrix is not None:
             self._matrix = Block.joined([self._matrix.without(removed), *came])
 

@@ -29,11 +29,11 @@ class View:
     exact_limit : int
         Number of vectors up to which a search compares all of them.
     matrix : Block, optional
-        All vectors of a small index.
+        All vectors of a small index, or those of the graph file.
     graph : Graph, optional
         The graph of a large one.
     tail : Block, optional
-        Vectors that are not in the graph yet, after many were added at once.
+        Vectors that are not in the graph (yet, after many were added at once), or not in its file.
     """
 
     storage: Storage
@@ -91,7 +91,8 @@ class View:
     def search_exactly(self, queries: Float32Array, k: int, only: Int64Array | None = None) -> Matches:
         """Compare with all vectors, in memory or in the database as the calling thread sees it."""
         if self.matrix is not None:
-            return exact.nearest(queries, [self.matrix if only is None else self.matrix.among(only)], k)
+            blocks = [self.matrix] if self.tail is None else [self.matrix, self.tail]
+            return exact.nearest(queries, blocks if only is None else [block.among(only) for block in blocks], k)
         if only is not None:
             return exact.nearest(queries, stored.chosen(self.storage, self.settings, only), k)
         return exact.nearest(queries, stored.everything(self.storage, self.settings), k)
