@@ -84,6 +84,8 @@ def test_commands_on_milvus(filled: Path, tmp_path: Path) -> None:
     assert "Milvus searches with its own index (HNSW)" in stats
     assert "compares all vectors" not in stats
     assert "Milvus has no bin" in run("people", "bin", "--gallery", address).output
+    refused = run("people", "bin", "--days", "3", "--gallery", address)
+    assert (refused.exit_code, "keeps no bin, people are removed for good" in refused.output) == (1, True)
     assert "pymilvus" in run("doctor", "--gallery", address).output
     removed = run("people", "remove", "Ada", "--gallery", address)
     assert (removed.exit_code, "removed Ada: 1 face" in removed.output) == (0, True), removed.output

@@ -64,7 +64,8 @@ def discard(console: Console, name: str, gallery: Path | None) -> None:
         faces, days = opened.people.discard(name), opened.people.bin_days
     console.record({"person": name, "faces": faces})
     console.line(f"moved {shown(name)} to the bin: {counted(faces, 'face')}")
-    console.remark(f"faceall people restore NAME brings them back within {counted(days, 'day')}")
+    if days is not None:
+        console.remark(f"faceall people restore NAME brings them back within {counted(days, 'day')}")
 
 
 @people.command()
@@ -86,17 +87,14 @@ def restore(console: Console, name: str, gallery: Path | None) -> None:
 @output_options
 def list_bin(console: Console, days: int | None, gallery: Path | None) -> None:
     """List the deleted people in the bin."""
-    from faceall.gallery.addresses import is_address
-
     with open_existing(gallery) as opened:
         if days is not None:
             opened.people.bin_days = days
         found, kept = opened.people.bin(), opened.people.bin_days
-        milvus = is_address(opened.place)
     for one in found:
         console.record(vars(one))
     console.table([("person", "deleted", "faces"), *((one.person, one.deleted, str(one.faces)) for one in found)])
-    if milvus:
+    if kept is None:
         console.remark("a gallery in Milvus has no bin: faceall people remove removes for good")
         return
     console.remark(f"{'kept' if found else 'the bin is empty; people are kept'} for {counted(kept, 'day')}")

@@ -30,6 +30,8 @@ _SETTING = "gallery.aliases"
 class EmbeddedJournal:
     """`JournalRecords` in SQLite."""
 
+    keeps_bin = True
+
     def __init__(self, index: FaceIndex) -> None:
         self._index = index
 

@@ -44,6 +44,8 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 class MilvusJournal:
     """`JournalRecords` in the notes of Milvus."""
 
+    keeps_bin = False
+
     def __init__(self, store: MilvusStore) -> None:
         self._store = store
 

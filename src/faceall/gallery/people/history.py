@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from faceall.arguments import checked
-from faceall.errors import ArgumentError, UndoError, UnknownPersonError
+from faceall.errors import ArgumentError, NotSupportedError, UndoError, UnknownPersonError
 from faceall.gallery.browse import check_page
 from faceall.gallery.naming import tidy_name
 from faceall.gallery.people.aliases import forget_aliases
@@ -69,7 +69,8 @@ def erase_from_bin(store: Store, names: list[str] | None) -> Removal:
 
 def erase_expired(store: Store) -> Removal | None:
     """Erase what has been in the bin for longer than the gallery keeps it; None if there is nothing."""
-    old = store.journal.expired(bin_days(store))
+    days = bin_days(store)
+    old = [] if days is None else store.journal.expired(days)
     if not old:
         return None
     with store.changing():
@@ -83,8 +84,10 @@ def _erase(store: Store, changes: list[int]) -> Removal:
     return store.journal.erase(changes)
 
 
-def bin_days(store: Store) -> int:
-    """Return how many days the gallery keeps deleted people."""
+def bin_days(store: Store) -> int | None:
+    """Return how many days the gallery keeps deleted people; None if it has no bin."""
+    if not store.journal.keeps_bin:
+        return None
     values = store.setting(_KEY)
     days = values.get("days") if isinstance(values, dict) else None
     return days if isinstance(days, int) and days >= 0 else BIN_DAYS
@@ -97,9 +100,13 @@ def set_bin_days(store: Store, days: int) -> None:
     ------
     ArgumentError
         The number is not 0 to 36,500.
+    NotSupportedError
+        The gallery has no bin.
     """
     if not 0 <= days <= 36_500:
         raise ArgumentError(f"days is {days}, expected 0 to 36500")
+    if not store.journal.keeps_bin:
+        raise NotSupportedError(f"{store.name}: Milvus keeps no bin, people are removed for good")
     store.put_setting(_KEY, {"days": days})
 
 

@@ -409,8 +409,11 @@ class GalleryPeople:
         return finish_removal(self._store, erase_from_bin(self._store, None if names is None else list(names)))
 
     @property
-    def bin_days(self) -> int:
-        """How many days the bin keeps deleted people; then they are erased when the gallery is opened next."""
+    def bin_days(self) -> int | None:
+        """How many days the bin keeps deleted people, who are erased when the gallery is opened after that.
+
+        None for a gallery without a bin (in Milvus); setting it raises NotSupportedError there.
+        """
         return bin_days(self._store)
 
     @bin_days.setter

@@ -10,7 +10,15 @@ from faceall.gallery.records import BinEntry, Change, Page, Removal
 
 
 class JournalRecords(Protocol):
-    """The journal of changes of people, and the bin."""
+    """The journal of changes of people, and the bin.
+
+    Attributes
+    ----------
+    keeps_bin : bool
+        Whether deleted people are kept for a while.
+    """
+
+    keeps_bin: bool
 
     def recording(self, kind: str, author: str, details: dict[str, Any]) -> AbstractContextManager[dict[str, Any]]:
         """Group changes like `Store.changing` and record them as one; the details may be completed inside."""
