@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from milvus_places import SERVER
+
+from faceall.images import write_image
+from faceall.types import Image
 
 CERTIFICATE = os.environ.get("FACEALL_TEST_MILVUS_CERTIFICATE", "")
 ROOT = "root:Milvus"  # the password of a new server
@@ -18,16 +22,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def opening(credentials: str = "", *, scheme: str = "milvuss", **environment: str) -> str:
+def opening(
+    credentials: str = "",
+    *,
+    scheme: str = "milvuss",
+    name: str = "secure",
+    then: str = 'print("opened", len(gallery), gallery)',
+    **environment: str,
+) -> str:
     """Open a gallery in a process of its own, since pymilvus shares connections; return what it prints."""
     place = SERVER.replace("127.0.0.1", "localhost")  # the name in the certificate
-    address = f"{scheme}://{credentials}{'@' if credentials else ''}{place}/secure"
+    address = f"{scheme}://{credentials}{'@' if credentials else ''}{place}/{name}"
     program = f"""
 from faceall.errors import FaceallError
 from faceall.gallery import Gallery
 try:
     with Gallery.open({address!r}) as gallery:
-        print("opened", len(gallery), gallery)
+        {then}
 except FaceallError as error:
     print(error)
 """
@@ -40,6 +51,18 @@ except FaceallError as error:
 def test_password_and_certificate_open_a_gallery() -> None:
     """With password and certificate a new, empty gallery is created."""
     assert opening(ROOT).startswith("opened 0")
+
+
+def test_a_registered_face_is_found_by_another_process(tmp_path: Path, astronaut: Image) -> None:
+    """Everything works through TLS and with a password: register, search, remove."""
+    photo = tmp_path / "photo.png"
+    write_image(photo, astronaut)
+    register = f"print([result.status for result in gallery.register([{str(photo)!r}], person='Eileen')])"
+    assert opening(ROOT, name="people", then=register) == "['added']"
+    search = f"print(len(gallery), gallery.search({str(photo)!r})[0].matches[0].person)"
+    assert opening(ROOT, name="people", then=search) == "1 Eileen"
+    assert opening(ROOT, name="people", then="print(len(gallery.people.remove('Eileen').faces))") == "1"
+    assert opening(ROOT, name="people").startswith("opened 0")
 
 
 def test_password_from_the_environment() -> None:
