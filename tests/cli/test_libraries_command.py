@@ -155,7 +155,7 @@ def test_dates_and_cameras_are_shown_and_searched(run: Run, portraits: Path, tmp
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_killed_watch_loses_nothing(process_environment: dict[str, str], portraits: Path, tmp_path: Path) -> None:
-    """After kill -9, every printed photo is stored; the next run reports only the others."""
+    """After kill -9, every printed photo is stored; the next run reports the others, and what was deleted meanwhile."""
     (portraits / "wall.png").unlink()
     command = [sys.executable, "-m", "faceall_cli.main", "watch", str(portraits), "--json", "--poll", "0.2"]
     command += ["--names-from", "none"]
@@ -171,10 +171,13 @@ def test_killed_watch_loses_nothing(process_environment: dict[str, str], portrai
     shutil.copy(portraits / "Mirror" / "1.png", portraits / "copy.png")
     with PillowImage.open(portraits / "Mirror" / "1.png") as image:
         image.rotate(3).save(portraits / "new.png")
+    deleted = Path(first["path"])
+    deleted.unlink()
+    deleted.with_name("note.txt").write_text("")
     with watching() as process:
         assert process.stdout is not None
         lines = []
-        while not any(line["path"].endswith("new.png") for line in lines):
+        while not lines or lines[-1]["status"] != "removed":
             lines.append(json.loads(process.stdout.readline()))
         process.send_signal(signal.SIGTERM)
         lines += [json.loads(line) for line in process.stdout]

@@ -62,5 +62,20 @@ def test_a_file_that_cannot_be_looked_for_is_not_missing(
     def fail(path: Path) -> None:
         raise PermissionError(path)
 
-    monkeypatch.setattr("faceall.gallery.maintenance.missing_photos.os.lstat", fail)
+    monkeypatch.setattr("faceall.gallery.missing_photos.os.lstat", fail)
     assert filled.photos.missing(photos) == []
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(
+    filled: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is empty cannot be known, so nothing is removed."""
+
+    def fail(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (photos / "Ada/0.png").unlink()
+    monkeypatch.setattr("faceall.gallery.missing_photos.os.scandir", fail)
+    with pytest.raises(FaceallError, match=r"Ada: cannot be listed \(Permission denied\); is the drive connected\?"):
+        filled.photos.remove_missing(photos)
+    assert len(filled) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Timer
@@ -10,8 +11,23 @@ import pytest
 from stand_ins import one_face, write_photo
 
 from faceall.errors import FaceallError
-from faceall.gallery import Gallery, NamesFrom, PhotoResult
+from faceall.gallery import Gallery, NamesFrom, PhotoResult, StoredPhoto
 from faceall.gallery.registration.watching import watch_folders
+
+
+class OnePass(Event):
+    """Ends watching when it waits for the next pass."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Set itself."""
+        self.set()
+        return True
+
+
+def one_pass(gallery: Gallery, *folders: Path) -> list[tuple[Path, str]]:
+    """Watch folders for one pass, as a new start does; return the paths and statuses that are reported."""
+    results = gallery.watch(folders, names_from="none", poll=1, stop=OnePass())
+    return [(result.path, result.status) for result in results]
 
 
 @pytest.mark.parametrize("poll", [0.2, None])
@@ -111,6 +127,10 @@ def test_a_folder_that_goes_during_a_pass_is_reported_once(photos: Path, tmp_pat
             for path in (paths, paths / "a.png"):
                 yield PhotoResult(path, "unreadable", message="no such file", missing=True)
 
+        def photos_without_file(self, folder: Path) -> list[StoredPhoto]:
+            """Return a photo, as the folder is gone."""
+            return [StoredPhoto(1, (folder / "a.png",), None, None, ())]
+
     photos.mkdir(exist_ok=True)
     stop = Event()
     results = watch_folders(Slow(), [photos], poll=0.01, stop=stop)
@@ -136,6 +156,72 @@ def test_the_only_folder_may_return(gallery: Gallery, photos: Path, tmp_path: Pa
     stop.set()
     assert list(results) == []
     timer.cancel()
+
+
+def test_photos_deleted_before_the_start_are_reported(gallery: Gallery, photos: Path) -> None:
+    """They keep their faces, and are reported at each start until they return or are removed from the gallery."""
+    for name, number in (("Ada/0.png", 1), ("Ada/1.png", 2), ("Eve/0.png", 3), ("Eve/1.png", 4)):
+        write_photo(photos / name, one_face(number))
+    shutil.copy2(photos / "Eve/1.png", photos / "copy.png")
+    assert len(one_pass(gallery, photos)) == 5
+    content = (photos / "Ada/0.png").read_bytes()
+    for name in ("Ada/0.png", "Eve/0.png", "copy.png"):  # the photo of the copy is still there
+        (photos / name).unlink()
+    gone = [(photos / name, "removed") for name in ("Ada/0.png", "Eve/0.png")]
+    assert one_pass(gallery, photos) == one_pass(gallery, photos) == gone
+    assert one_pass(gallery, photos / "Ada", photos) == gone  # once, of folders in one another
+    assert one_pass(gallery, photos / "Ada") == gone[:1]
+    assert len(gallery) == 4
+    (photos / "Ada/0.png").write_bytes(content)
+    gallery.photos.remove_missing(photos / "Eve")
+    assert one_pass(gallery, photos) == []
+
+
+def test_photos_moved_before_the_start_are_recognised(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    """They have the status "moved" also in another watched folder, no path is reported as removed, and names stay."""
+    other = tmp_path / "zoo"
+    other.mkdir()
+    for name, number in (("Ada/0.png", 1), ("Eve/0.png", 2), ("Eve/1.png", 3)):
+        write_photo(photos / name, one_face(number))
+    write_photo(other / "pond/z.png", one_face(4))
+    gallery.register([photos, other], names_from="folders")
+    (photos / "Ada").rename(photos / "moved")
+    (photos / "Eve/0.png").rename(other / "pond/0.png")
+    assert one_pass(gallery, photos, other) == [(photos / "moved/0.png", "moved"), (other / "pond/0.png", "moved")]
+    assert {person.name: person.faces for person in gallery.people} == {"Ada": 1, "Eve": 2, "pond": 1}
+    assert one_pass(gallery, photos, other) == []
+
+
+def test_photos_moved_to_a_folder_that_is_watched_too_are_not_removed(
+    gallery: Gallery, photos: Path, tmp_path: Path
+) -> None:
+    """Also while watching, what is not found in one folder is looked for in the others first."""
+    write_photo(photos / "a.png", one_face(1))
+    (tmp_path / "zoo").mkdir()
+    stop = Event()
+    results = gallery.watch([photos, tmp_path / "zoo"], names_from="none", poll=0.01, stop=stop)
+    assert next(results).status == "added"
+    (photos / "a.png").rename(tmp_path / "zoo/a.png")  # the pass over the second folder is still to come
+    found = [next(results)]
+    Timer(0.2, stop.set).start()
+    found += results
+    assert [(result.path, result.status) for result in found] == [(tmp_path / "zoo/a.png", "moved")]
+
+
+def test_a_drive_that_is_not_connected_at_the_start_has_no_removed_photos(gallery: Gallery, photos: Path) -> None:
+    """A folder that is empty, as a mount point without its drive is, is reported instead of the photos it had."""
+    for name, number in (("drive/0.png", 1), ("drive/deep/1.png", 2), ("Eve/0.png", 3), ("Eve/1.png", 4)):
+        write_photo(photos / name, one_face(number))
+    one_pass(gallery, photos)
+    shutil.rmtree(photos / "drive")
+    (photos / "drive").mkdir()
+    (photos / "Eve/1.png").unlink()
+    assert one_pass(gallery, photos) == [(photos / "drive", "unreadable"), (photos / "Eve/1.png", "removed")]
+    (found,) = gallery.watch(photos / "drive", poll=1, stop=OnePass())
+    assert (found.path, found.missing) == (photos / "drive", True)
+    assert found.message is not None
+    assert found.message.startswith("is empty; is the drive connected?")
+    assert len(gallery) == 4
 
 
 def test_a_system_that_cannot_watch_says_so(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -330,7 +330,8 @@ class Gallery:
         ------
         PhotoResult
             What changed, each after it was committed; a file that is gone has the status "removed" and keeps its
-            faces. A folder that is gone itself is "unreadable", and is watched again when it returns.
+            faces, also one that was gone before. A folder that is gone itself is "unreadable", and is watched again
+            when it returns; so is a folder that is empty at the start and had photos.
 
         Raises
         ------

@@ -10,8 +10,8 @@ from faceall.arguments import checked_methods
 from faceall.errors import UnknownFaceError
 from faceall.gallery.browse import check_page, checked_id, stored_photo
 from faceall.gallery.context import Context
-from faceall.gallery.maintenance.missing_photos import missing_photos, remove_missing_photos
 from faceall.gallery.metadata.tagging import TaggedPhoto, tag_photos
+from faceall.gallery.missing_photos import missing_photos, remove_missing_photos
 from faceall.gallery.people.missed_faces import add_drawn_face, find_missing_faces
 from faceall.gallery.people.photo_search import PhotoQuery, search_photos
 from faceall.gallery.people.proposals import NameProposal, propose_names

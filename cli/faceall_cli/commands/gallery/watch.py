@@ -39,9 +39,10 @@ def watch(
 ) -> None:
     """Register the photos of folders, and each new, changed or moved one as it appears, until Ctrl-C.
 
-    Only the folders that you name are watched. What is printed is on the disk. Photos that are removed are reported and
-    keep their faces; `faceall remove` removes them. A folder that disappears is reported, and watched again when it
-    returns. Events need faceall[watch]; without it the folders are searched every ten seconds.
+    Only the folders that you name are watched. What is printed is on the disk. Photos that are removed are reported,
+    also those that were removed before the start, and keep their faces; `faceall remove --missing` removes them. A
+    folder that disappears is reported, and watched again when it returns. Events need faceall[watch]; without it the
+    folders are searched every ten seconds.
     """
     from faceall.gallery import Gallery
     from faceall.gallery.registration.watching import SECONDS, events_available

@@ -10,10 +10,11 @@ from threading import Event
 
 from faceall.errors import FaceallError, ImageError
 from faceall.gallery.context import Context
+from faceall.gallery.missing_photos import photos_without_file
 from faceall.gallery.naming import NamesFrom, checked_names_from, find_candidates, refuse_urls
 from faceall.gallery.people.aliases import read_aliases
 from faceall.gallery.people.names import validate_name
-from faceall.gallery.records import PhotoResult
+from faceall.gallery.records import PhotoResult, StoredPhoto
 from faceall.gallery.registration.options import Reassign, RegistrationOptions
 from faceall.gallery.registration.registration import Registration
 
@@ -130,3 +131,7 @@ class NewPhotos:
         """Register a folder as `Gallery.iter_register` does."""
         names = NameOptions(names_from=names_from, only_new=True)
         return register_paths(self._context, paths, names, RegistrationOptions(stop=stop))
+
+    def photos_without_file(self, folder: Path) -> list[StoredPhoto]:
+        """Return the photos that were registered below a folder, and of which no file is found now."""
+        return photos_without_file(self._context.store, folder)

@@ -1,7 +1,8 @@
 """Keep a gallery up to date with folders: register new, changed and moved photos as they appear.
 
 Every change triggers a registration of the folder it lies in, so what is reported is the same as that of a registration
-by hand, is committed before it is reported, and is caught up with after a crash by the first pass.
+by hand, is committed before it is reported, and is caught up with after a crash by the first pass. After this pass, the
+photos that are still without a file were deleted while nothing was watched.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from threading import Event
 from typing import Protocol
 
 from faceall.errors import FaceallError
+from faceall.gallery.missing_photos import doubtful_folders, existing_folder
 from faceall.gallery.naming import NamesFrom, refuse_urls
-from faceall.gallery.records import PhotoResult
+from faceall.gallery.records import PhotoResult, StoredPhoto
 
 SECONDS = 10.0  # between looks, without events
 _DEBOUNCE = 1600  # milliseconds within which changes are handled together
 _CHECK = 200  # milliseconds between looks at `stop` and at the folders themselves, and before the first pass
 _ABSENT = 1.0  # seconds between looks for folders that are gone, while there is no other
 _GONE = "the folder is gone; it is watched again when it returns"
+_DOUBTFUL = "is the drive connected? Photos that were in this folder are not reported as removed"
 _QUIET = frozenset(("unchanged", "duplicate", "no-face", "unreadable", "too-large"))
 
 
@@ -31,6 +34,9 @@ class Registers(Protocol):
 
     def iter_register(self, paths: Path, /, *, names_from: NamesFrom, stop: Event | None) -> Iterator[PhotoResult]:
         """Register photos."""
+
+    def photos_without_file(self, folder: Path) -> list[StoredPhoto]:
+        """Return the photos that were registered below a folder, and of which no file is found now."""
 
 
 def watch_folders(
@@ -61,8 +67,9 @@ def watch_folders(
     ------
     PhotoResult
         What changed, each after it was committed; a file that is gone has the status "removed". The faces of photos
-        that are gone are kept, so a drive that is disconnected loses nothing. A folder that is gone itself has the
-        status "unreadable" and is watched again when it returns.
+        that are gone are kept, so a drive that is disconnected loses nothing. Photos that were gone before have this
+        status too, each time watching starts; those in an empty folder do not, and the folder is "unreadable". A folder
+        that is gone itself is also "unreadable" and is watched again when it returns.
 
     Raises
     ------
@@ -77,16 +84,27 @@ def watch_folders(
     ended = stop or Event()
     seen: dict[Path, dict[Path, str]] = {root: {} for root in roots}
     gone: set[Path] = set()
+    unchecked = set(roots)
     for changed in _changes(roots, poll, ended):
+        lost: set[Path] = set()
+        moved: set[Path] = set()
         for root in changed:
             if ended.is_set():
                 return
             if root.is_dir():
                 gone.discard(root)
-                yield from _pass(gallery, root, seen, names_from, ended)
+                lost |= yield from _pass(gallery, root, seen, moved, names_from, ended)
             elif root not in gone:
                 gone.add(root)
                 yield PhotoResult(root, "unreadable", message=_GONE, missing=True)
+        for path in moved:
+            for files in seen.values():
+                files.pop(path, None)
+        for root in sorted(unchecked.intersection(changed)):
+            if not ended.is_set() and (before := (yield from _lost_before(gallery, root))) is not None:
+                unchecked.remove(root)
+                lost |= before
+        yield from (PhotoResult(path, "removed") for path in sorted(lost - moved) if not os.path.lexists(path))
 
 
 def events_available() -> bool:
@@ -95,12 +113,19 @@ def events_available() -> bool:
 
 
 def _pass(
-    gallery: Registers, root: Path, seen: dict[Path, dict[Path, str]], names_from: NamesFrom, stop: Event
-) -> Iterator[PhotoResult]:
-    """Register a folder; yield what is new or different since the last pass."""
+    gallery: Registers,
+    root: Path,
+    seen: dict[Path, dict[Path, str]],
+    moved: set[Path],
+    names_from: NamesFrom,
+    stop: Event,
+) -> Generator[PhotoResult, None, set[Path]]:
+    """Register a folder; yield what is new or different since the last pass, and return what was not found again.
+
+    Where moved photos were before is added to `moved`.
+    """
     before = seen[root]
     now: dict[Path, str] = {}
-    moved: set[Path] = set()
     for result in gallery.iter_register(root, names_from=names_from, stop=stop):
         if result.missing and not root.is_dir():  # that the folder is gone is reported once, for all of it
             continue
@@ -110,11 +135,24 @@ def _pass(
         if result.status not in _QUIET or (result.status != "unchanged" and before.get(result.path) is None):
             yield result
     if stop.is_set() or not root.is_dir():  # a folder that is gone keeps its photos, for when it returns
-        return
-    for path in sorted(set(before) - set(now) - moved):
-        if not os.path.lexists(path):
-            yield PhotoResult(path, "removed")
+        return set()
     seen[root] = now
+    return set(before) - set(now)
+
+
+def _lost_before(gallery: Registers, root: Path) -> Generator[PhotoResult, None, set[Path] | None]:
+    """Return the files of photos that were gone before the folder was watched; None if it is gone itself.
+
+    Folders whose photos may be on a drive that is not connected are yielded instead of these.
+    """
+    photos = gallery.photos_without_file(root)
+    if not root.is_dir():  # asked after the files were looked for: a drive may be disconnected meanwhile
+        return None
+    doubtful = doubtful_folders(photos)
+    for folder, reason in doubtful.items():
+        yield PhotoResult(folder, "unreadable", message=f"{reason}; {_DOUBTFUL}", missing=True)
+    certain = [photo for photo in photos if doubtful.keys().isdisjoint(map(existing_folder, photo.paths))]
+    return {path for photo in certain for path in photo.paths if root in path.parents}
 
 
 def _changes(roots: Sequence[Path], poll: float | None, stop: Event) -> Iterator[list[Path]]:
