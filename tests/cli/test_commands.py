@@ -24,10 +24,13 @@ def test_register_and_search(run: Run, portraits: Path) -> None:
     """A registered photo is found by a search with itself; the JSON has the fields that scripts need."""
     added = records(run("register", portraits, "--json").stdout)
     first, second, wall = portraits / "Eileen/1.png", portraits / "Mirror/1.png", portraits / "wall.png"
+    decided = {"photo_count": 1, "agreeing": 1, "compared": 1}
     assert added == [
         {"path": str(wall), "status": "no-face", "face_count": 0, "person": None},
-        {"path": str(first), "status": "added", "face_count": 1, "person": "Eileen"},
-        {"path": str(second), "status": "added", "face_count": 1, "person": "Mirror"},
+        {"path": str(first), "status": "added", "face_count": 1, "person": None, "suggested": "Eileen"},
+        {"path": str(second), "status": "added", "face_count": 1, "person": None, "suggested": "Mirror"},
+        {"path": str(first.parent), "status": "named", "person": "Eileen", **decided},
+        {"path": str(second.parent), "status": "named", "person": "Mirror", **decided},
     ]
     assert {record["status"] for record in records(run("register", portraits, "--json").stdout)} == {
         "no-face",

@@ -44,6 +44,27 @@ def test_folders_inside_the_unnamed_one_are_listed(run: Run, mixed: Path) -> Non
     assert lines[-1] == f"left unnamed: {places} show several people (1 of 2 faces agree)"
 
 
+def test_names_that_are_not_decided_are_only_suggested(run: Run, mixed: Path) -> None:
+    """The lines of photos claim no name that their folder may not give; the end says what was decided."""
+    lines = run("register", mixed, "-v").stdout.splitlines()
+    assert [line.split(": ")[-1] for line in lines[:2]] == ["suggested name n10"] * 2
+    run("remove", mixed, "--yes")
+    found = records(run("register", mixed, "--json").stdout)
+    assert [(one["status"], one.get("person"), one["suggested"]) for one in found] == [
+        ("added", None, "n10"),
+        ("added", None, "n10"),
+        ("left-unnamed", None, "n10"),
+    ]
+    assert records(run("people", "list", "--json").stdout) == []
+
+
+def test_names_that_are_given_are_stated_at_once(run: Run, portraits: Path) -> None:
+    """With `--names-from folders` and `--person` nothing is left to decide."""
+    found = records(run("register", portraits, "--names-from", "folders", "--json").stdout)
+    assert [(one["status"], one["person"]) for one in found][1:] == [("added", "Eileen"), ("added", "Mirror")]
+    assert "suggested" not in {key for one in found for key in one}
+
+
 def test_removed_names_are_called_unnamed(run: Run, portraits: Path) -> None:
     """`--unnamed` prints and counts photos that lost their name as such; the history has one change for all."""
     run("register", portraits)

@@ -268,12 +268,49 @@ def test_folder_of_several_people_names_no_one(gallery: Gallery, photos: Path) -
     registration = gallery.iter_register(photos)
     results = list(registration)
     assert {result.status for result in results} <= {"added"}
+    assert all(result.undecided and result.person == result.path.parent.name for result in results)
+    final = map(registration.decided, results)
+    decided = {(result.path.parent.name, result.person, result.undecided) for result in final}
+    assert decided == {("Ada", "Ada", False), ("Rome", None, False)}
     assert names(gallery) == {"Ada": 5}
     ada, rome = registration.folder_names
     assert (ada.name, ada.accepted, ada.photos, ada.agreement.agreeing) == ("Ada", True, 5, 4)
     assert (rome.name, rome.accepted, rome.photos, rome.agreement.agreeing) == ("Rome", False, 9, 3)
     assert len(gallery) == 14
     assert gallery.index.problems() == []
+
+
+def test_results_of_a_whole_registration_are_decided(gallery: Gallery, photos: Path) -> None:
+    """`register` returns the people whom the photos have at the end; names from `folders` are decided at once."""
+    folder_of(photos, "Ada", [RED] * 4)
+    folder_of(photos, "Rome", [RED, BLUE, GREEN])
+    results = gallery.register(photos)
+    assert {(one.path.parent.name, one.person, one.undecided) for one in results} == {
+        ("Ada", "Ada", False),
+        ("Rome", None, False),
+    }
+    folder_of(photos, "Rome", [GREEN], first=3)
+    (new,) = (one for one in gallery.iter_register(photos, names_from="folders") if one.status == "added")
+    assert (new.person, new.undecided) == ("Rome", False)
+
+
+def test_watched_folders_report_what_became_of_their_names(gallery: Gallery, photos: Path) -> None:
+    """After the photos of a pass, each folder that suggested a name says whether it names its new photos."""
+    folder_of(photos, "Ada", [RED] * 4)
+    folder_of(photos, "Rome", [RED, BLUE, GREEN])
+    stop = Event()
+    watched = gallery.watch(photos, poll=0.01, stop=stop)
+    results = [next(watched) for _ in range(9)]
+    assert {(one.status, one.undecided) for one in results[:7]} == {("added", True)}
+    assert [(one.path, one.status, one.person, one.message) for one in results[7:]] == [
+        (photos / "Ada", "named", "Ada", None),
+        (photos / "Rome", "left-unnamed", None, "shows several people (1 of 3 faces agree)"),
+    ]
+    shutil.rmtree(photos / "Rome")
+    lost = [next(watched) for _ in range(3)]
+    assert {(one.path.parent.name, one.status) for one in lost} == {("Rome", "removed")}
+    stop.set()
+    assert list(watched) == []
 
 
 def test_later_photos_are_checked_with_earlier_ones(gallery: Gallery, photos: Path) -> None:

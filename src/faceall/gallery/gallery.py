@@ -256,7 +256,7 @@ class Gallery:
         Returns
         -------
         list of PhotoResult
-            One per file, in order; each was committed.
+            One per file, in order; each was committed. Names from folders are decided.
 
         Raises
         ------
@@ -271,7 +271,9 @@ class Gallery:
 
         names = NameOptions(person=person, names_from=names_from, unnamed=unnamed)
         options = RegistrationOptions(strict=strict, min_face=min_face, workers=workers, progress=progress, stop=stop)
-        return list(register_paths(self._context, paths, names, options))
+        registration = register_paths(self._context, paths, names, options)
+        results = list(registration)
+        return [registration.decided(result) for result in results]
 
     def iter_register(
         self,
@@ -292,7 +294,7 @@ class Gallery:
         -------
         Registration
             An iterator of `PhotoResult`, one per file, each committed before it is yielded. Photos are read only while
-            iterating.
+            iterating. Names from folders are decided after the last one: until then they are `undecided`.
 
         Raises
         ------

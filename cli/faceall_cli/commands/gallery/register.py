@@ -118,7 +118,8 @@ def register(
             console.remark(f"--min-face: {counted(known, 'photo')} registered before are not searched again")
         _print_names(console, registration)
         _print_skipped(console, registration)
-        _print_doubts(console, opened, outcome.named)
+        decided = {found.name for found in registration.folder_names if found.accepted}
+        _print_doubts(console, opened, outcome.named | decided)
     if stop.is_set():
         raise click.exceptions.Exit(INTERRUPTED)
     if outcome.missing:
@@ -167,7 +168,7 @@ def _print_results(console: Console, registration: Registration, given: set[Path
             outcome.missing += result.missing and result.path not in given
             if result.status in _UNREADABLE and result.path in given:
                 outcome.unreadable.add(result.path)
-            if result.person is not None and result.status != "unchanged":
+            if result.person is not None and result.status != "unchanged" and not result.undecided:
                 outcome.named.add(result.person)
             console.record(result_record(result))
             if console.verbose or result.notes or result.status not in _DONE:
@@ -189,8 +190,10 @@ def result_record(result: PhotoResult) -> dict[str, Any]:
         "path": str(result.path),
         "status": result.status,
         "faces": result.faces,
-        "person": result.person,
+        "person": None if result.undecided else result.person,
     }
+    if result.undecided:
+        record["suggested"] = result.person
     if result.message is not None:
         record["message"] = result.message
     if result.notes:
@@ -200,7 +203,8 @@ def result_record(result: PhotoResult) -> dict[str, Any]:
 
 def result_line(result: PhotoResult) -> str:
     """Return the result of one file as a line."""
-    facts = [shown(result.person)] if result.person else []
+    name = shown(result.person) if result.person else None
+    facts = [] if name is None else [f"suggested name {name}" if result.undecided else name]
     facts += [counted(result.faces, "face")] if result.faces > 1 else []
     message = "is not an image; for a video use faceall video --register" if _may_be_video(result) else result.message
     facts += [shown(message)] if message else [shown(note.text) for note in result.notes]
@@ -249,14 +253,15 @@ def _print_names(console: Console, registration: Registration) -> None:
         console.line("named from metadata: " + ", ".join(f"{shown(name)} ({faces})" for name, faces in named))
     accepted = [found for found in registration.folder_names if found.accepted]
     refused = [found for found in registration.folder_names if not found.accepted]
+    for found in accepted:
+        console.record({"path": str(found.folder), "status": "named", "person": found.name, **_counts(found)})
     if accepted and not console.quiet:
         listed = ", ".join(f"{shown(found.name)} ({found.photos})" for found in accepted[:_MAX_NAMES])
         more = f" and {len(accepted) - _MAX_NAMES:,} more" if len(accepted) > _MAX_NAMES else ""
         console.line(f"named after their folders: {listed}{more}")
     for found in refused:
-        counts = {"agreeing": found.agreement.agreeing, "compared": found.agreement.faces}
         record = {"path": str(found.folder), "status": "left-unnamed", "suggested": found.name}
-        console.record({**record, "photos": found.photos, **counts})
+        console.record({**record, **_counts(found)})
         if not console.quiet:
             console.line(f"left unnamed: {_several(found)}")
     if refused and not console.quiet:
@@ -267,10 +272,14 @@ def _print_names(console: Console, registration: Registration) -> None:
         )
 
 
+def _counts(found: FolderName) -> dict[str, int]:
+    """Return how many photos of a folder are new, and how many of its faces agree."""
+    return {"photos": found.photos, "agreeing": found.agreement.agreeing, "compared": found.agreement.faces}
+
+
 def _several(found: FolderName) -> str:
     """Return which folders show several people."""
     places = found.places or (found.folder,)
     listed = ", ".join(map(short_path, places[:_MAX_PLACES]))
     more = f" and {len(places) - _MAX_PLACES:,} more" if len(places) > _MAX_PLACES else ""
-    agreeing = f"{found.agreement.agreeing} of {found.agreement.faces} faces agree"
-    return f"{listed}{more} {'shows' if len(places) == 1 else 'show'} several people ({agreeing})"
+    return f"{listed}{more} {'shows' if len(places) == 1 else 'show'} several people ({found.agreement})"

@@ -24,6 +24,8 @@ PhotoStatus = Literal[
     "unchanged",
     "moved",
     "removed",
+    "named",
+    "left-unnamed",
     "duplicate",
     "reassigned",
     "unnamed",
@@ -107,6 +109,7 @@ class PhotoResult:
         - unchanged: nothing to do
         - moved: known under a path that no longer exists
         - removed: the file is gone, its faces are kept (only while folders are watched)
+        - named, left-unnamed: the new photos in this folder have its name, or it shows several people (likewise)
         - duplicate: known under another path that still exists
         - reassigned: known; its primary face was assigned to the given person, or to that of its path
         - unnamed: known; its primary face lost its name
@@ -127,6 +130,9 @@ class PhotoResult:
         Whether the file does not exist or cannot be reached.
     moved_from : Path or None
         Of a moved photo: the path at which it was seen before.
+    undecided : bool
+        Whether the person has the name of its folder, which the registration checks on all its faces at the end and may
+        remove again: see `Registration.folder_names`.
     """
 
     path: Path
@@ -137,6 +143,7 @@ class PhotoResult:
     notes: tuple[Note, ...] = ()
     missing: bool = False
     moved_from: Path | None = None
+    undecided: bool = False
 
     @property
     def usable(self) -> bool:

@@ -46,9 +46,16 @@ class FolderName:
 
 
 class FolderNames:
-    """Collects the photos that a registration named after their folders, and checks the names at the end."""
+    """Collects the photos that a registration named after their folders, and checks the names at the end.
+
+    Attributes
+    ----------
+    refused : set of Path
+        The photos that lost the name again.
+    """
 
     def __init__(self) -> None:
+        self.refused: set[Path] = set()
         self._photos: dict[tuple[Path, str], list[Path]] = {}
 
     def add(self, folder: Path, name: str, path: Path) -> None:
@@ -71,6 +78,7 @@ class FolderNames:
             for ((folder, name), paths), agreement in zip(group, _agreements(store, group, threshold), strict=True):
                 if not agreement.mostly:
                     _take_name_off(store, paths, name)
+                    self.refused.update(paths)
                 places = _places(folder, paths)
                 decided.append(FolderName(folder, name, len(paths), agreement, agreement.mostly, places))
         self._photos = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -127,10 +127,16 @@ class NewPhotos:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def iter_register(self, paths: Path, /, *, names_from: NamesFrom, stop: Event | None) -> Registration:
-        """Register a folder as `Gallery.iter_register` does."""
+    def iter_register(self, paths: Path, /, *, names_from: NamesFrom, stop: Event | None) -> Iterator[PhotoResult]:
+        """Register a folder as `Gallery.iter_register` does; what became of names from folders has results too."""
         names = NameOptions(names_from=names_from, only_new=True)
-        return register_paths(self._context, paths, names, RegistrationOptions(stop=stop))
+        registration = register_paths(self._context, paths, names, RegistrationOptions(stop=stop))
+        yield from registration
+        for found in registration.folder_names:
+            if found.accepted:
+                yield PhotoResult(found.folder, "named", person=found.name)
+            else:
+                yield PhotoResult(found.folder, "left-unnamed", message=f"shows several people ({found.agreement})")
 
     def photos_without_file(self, folder: Path) -> list[StoredPhoto]:
         """Return the photos that were registered below a folder, and of which no file is found now."""

@@ -193,13 +193,24 @@ class Registration(Iterator[PhotoResult]):
         except BaseException:
             self._batch.files.extendleft(reversed(ready))
             raise
-        for file, result in zip(ready, results, strict=True):
-            folder, person = file.candidate.folder, result.person
-            if folder is not None and person is not None and result.status in ("added", "changed"):
-                self._names.add(folder, person, result.path)
-            elif person is None and result.status in ("added", "changed"):
-                self._note_joint(result.path.parent)
-        return results
+        return [self._undecided(file, result) for file, result in zip(ready, results, strict=True)]
+
+    def _undecided(self, file: ScannedFile, result: PhotoResult) -> PhotoResult:
+        """Note the folder of a new photo; mark a name that came from it, as the faces are checked at the end."""
+        folder, person = file.candidate.folder, result.person
+        if result.status not in ("added", "changed"):
+            return result
+        if person is None:
+            self._note_joint(result.path.parent)
+        if folder is None or person is None:
+            return result
+        self._names.add(folder, person, result.path)
+        return replace(result, undecided=True)
+
+    def decided(self, result: PhotoResult) -> PhotoResult:
+        """Return a result with the person that its photo has after the registration has ended."""
+        left = result.undecided and result.path in self._names.refused
+        return replace(result, person=None if left else result.person, undecided=False)
 
     def _note_joint(self, folder: Path) -> None:
         if folder not in self.joint_folders and names_two_people(folder.name):

@@ -26,6 +26,7 @@ _CHECK = 200  # milliseconds between looks at `stop` and at the folders themselv
 _ABSENT = 1.0  # seconds between looks for folders that are gone, while there is no other
 _GONE = "the folder is gone; it is watched again when it returns"
 _DOUBTFUL = "is the drive connected? Photos that were in this folder are not reported as removed"
+_OF_FOLDERS = frozenset(("named", "left-unnamed"))
 _QUIET = frozenset(("unchanged", "duplicate", "no-face", "unreadable", "too-large"))
 
 
@@ -33,7 +34,7 @@ class Registers(Protocol):
     """A gallery that photos can be registered in."""
 
     def iter_register(self, paths: Path, /, *, names_from: NamesFrom, stop: Event | None) -> Iterator[PhotoResult]:
-        """Register photos."""
+        """Register photos; the last results say what became of the names that folders suggest."""
 
     def photos_without_file(self, folder: Path) -> list[StoredPhoto]:
         """Return the photos that were registered below a folder, and of which no file is found now."""
@@ -128,6 +129,9 @@ def _pass(
     now: dict[Path, str] = {}
     for result in gallery.iter_register(root, names_from=names_from, stop=stop):
         if result.missing and not root.is_dir():  # that the folder is gone is reported once, for all of it
+            continue
+        if result.status in _OF_FOLDERS:
+            yield result
             continue
         now[result.path] = result.status
         if result.moved_from is not None:

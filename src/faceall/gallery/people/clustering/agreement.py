@@ -30,6 +30,9 @@ class Agreement:
     agreeing: int
     faces: int
 
+    def __str__(self) -> str:
+        return f"{self.agreeing} of {self.faces} faces agree"
+
     @property
     def mostly(self) -> bool:
         """Whether most faces agree."""

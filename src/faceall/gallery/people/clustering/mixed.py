@@ -26,9 +26,7 @@ class MixedPerson:
     agreement: Agreement
 
     def __str__(self) -> str:
-        return (
-            f"{self.person} looks like several people: {self.agreement.agreeing} of {self.agreement.faces} faces agree"
-        )
+        return f"{self.person} looks like several people: {self.agreement}"
 
 
 def find_mixed_people(context: Context, most: int | None, among: Collection[str] | None = None) -> list[MixedPerson]:
