@@ -38,7 +38,7 @@ def test_tag_reports_names_that_differ(run: Run, portraits: Path) -> None:
         assert done.stdout.count("\n") == 1
         assert "unchanged" in done.stdout
         assert "'Cid' (in the gallery 'Eileen')" in done.stdout
-        assert "1 unchanged; names of another program differ in 1 sidecar" in done.stderr
+        assert "1 unchanged; names of another program differ in 1 photo" in done.stderr
     (record,) = records(run("tag", "--json").stdout)
     assert record["conflicts"] == [{"sidecar": "Cid", "gallery": "Eileen"}]
 

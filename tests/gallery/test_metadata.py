@@ -284,6 +284,30 @@ def test_regions_that_exiftool_embeds_are_read(tmp_path: Path) -> None:
     assert read_names(path, metadata).regions == (Region("Ada", (0.5, 0.0, 1.0, 0.5)),)
 
 
+def test_exiftool_reads_the_regions_of_a_photo_in_its_sidecar(gallery: Gallery, photos: Path) -> None:
+    """What ExifTool embeds is in the sidecar too, without a warning; a photo that it names whole has no sidecar."""
+    if shutil.which("exiftool") is None:
+        pytest.skip("exiftool is not installed: apt install libimage-exiftool-perl")
+    path = write_photo(photos / "a.png", [(8, 10, 40, (200, 10, 10)), (70, 40, 24, (10, 10, 200))])
+    entries = ("{Area={X=0.23,Y=0.33,W=0.33,H=0.44,Unit=normalized},Name=Ada,Type=Face}", "{Name=Rex,Type=Pet}")
+    region = f"-RegionInfo={{AppliedToDimensions={{W=120,H=90,Unit=pixel}},RegionList=[{','.join(entries)}]}}"
+    subprocess.run(["exiftool", "-q", "-overwrite_original", region, "-Rating=5", path], check=True)
+    gallery.register(path, names_from="xmp")
+    assert [found.status for found in gallery.photos.tag()] == ["unchanged"]
+    assert not (photos / "a.png.xmp").exists()
+    gallery.faces.assign(next(face.face_id for face in gallery.faces if face.person is None), "Bob")
+    assert [found.status for found in gallery.photos.tag()] == ["written"]
+    command = ["exiftool", "-json", "-struct", photos / "a.png.xmp"]
+    (found,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert [(one["Name"], one["Type"]) for one in found["RegionInfo"]["RegionList"]] == [
+        ("Ada", "Face"),
+        ("Rex", "Pet"),
+        ("Bob", "Face"),
+    ]
+    assert {one["PersonDisplayName"] for one in found["RegionInfoMP"]["Regions"]} == {"Ada", "Bob"}
+    assert "Warning" not in found
+
+
 def test_time_and_camera_are_stored(gallery: Gallery, photos: Path) -> None:
     """The camera's time and model are stored with the photo; missing and invalid values are None."""
     write_photo(photos / "a.png", one_face(1))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngInfo
 from stand_ins import ColourDetector, ColourEmbedder, one_face, write_photo
 
 from faceall.gallery import Gallery, TaggedPhoto
@@ -248,6 +250,83 @@ def test_names_without_the_mark_of_a_gallery_are_removed_unless_kept() -> None:
     own = with_regions(None, [Region("Ada", BOX)], SIZE, gallery="1").content
     assert with_regions(own, [], SIZE, gallery="1", strict=True).removed == ("Ada",)
     assert with_regions(own, [], SIZE, gallery="2").removed == with_regions(own, [], SIZE).removed == ()
+
+
+def embed(path: Path, packet: bytes) -> None:
+    """Put an XMP packet into a PNG, as another program does."""
+    with PillowImage.open(path) as image:
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", packet.decode())
+        image.save(path, pnginfo=text)
+
+
+@pytest.mark.parametrize("schema", ["mwg", "microsoft"])
+def test_no_sidecar_repeats_what_the_photo_says(gallery: Gallery, photos: Path, schema: str) -> None:
+    """If the XMP in the photo names all faces, in either schema, nothing is written; a face that it lacks is."""
+    path = write_photo(photos / "a.png", TWO_FACES)
+    box = (8 / 120, 10 / 90, 48 / 120, 50 / 90)
+    embed(path, sidecar_of(**{schema: "Ada"}, box=box))  # type: ignore[arg-type]
+    gallery.register(path, names_from="xmp")
+    assert [face.person for face in gallery.faces] == ["Ada", None]
+    assert tagged(gallery) == [("a.png", "unchanged", ())]
+    (photos / "a.xmp").write_bytes(without := sidecar_of(properties='xmp:Rating="5"'))
+    assert tagged(gallery) == [("a.png", "unchanged", ())]
+    assert (photos / "a.xmp").read_bytes() == without
+    (photos / "a.xmp").unlink()
+    gallery.faces.assign(next(face.face_id for face in gallery.faces if face.person is None), "Ben")
+    assert tagged(gallery) == [("a.png", "written", ())]
+    assert names(photos / "a.png.xmp") == ["Ada", "Ben"]
+    assert tagged(gallery) == [("a.png", "unchanged", ())]
+    gallery.people.rename("Ada", "Cid")  # the region of the photo is still that of another program
+    (found,) = gallery.photos.tag()
+    assert found.conflicts == (NameConflict("Ada", "Cid"),)
+    assert names(photos / "a.png.xmp") == ["Ada", "Ben"]
+    gallery.people.unname("Ben")
+    assert tagged(gallery) == [("a.png", "removed", ("Ben",))]  # what is left is in the photo
+
+
+def test_a_sidecar_keeps_the_regions_of_the_photo(gallery: Gallery, photos: Path) -> None:
+    """Programs take the regions of the sidecar alone, so it has those that faceall does not know, with all they say."""
+    path = write_photo(photos / "a.png", one_face(1))
+    embed(path, sidecar_of(mwg="Ben", box=BESIDE).replace(b"mwg-rs:Type", b'mwg-rs:Description="left" mwg-rs:Type'))
+    gallery.register(path, person="Ada")
+    assert tagged(gallery) == [("a.png", "written", ())]
+    sidecar = photos / "a.png.xmp"
+    assert names(sidecar) == ["Ada", "Ben"]
+    assert 'Description="left"' in sidecar.read_text()
+    assert {region.name for region in regions_in(sidecar.read_bytes())} == {"Ada", "Ben"}
+    gallery.people.rename("Ada", "Cid")
+    assert tagged(gallery) == [("a.png", "written", ())]
+    assert names(sidecar) == ["Ben", "Cid"]
+    gallery.photos.remove(path)
+    gallery.register(write_photo(photos / "b.png", one_face(2)), person="Ada")
+    assert tagged(gallery) == [("a.png", "removed", ("Cid",)), ("b.png", "written", ())]
+
+
+def test_a_name_in_the_photo_that_differs_is_reported(gallery: Gallery, photos: Path) -> None:
+    """For that face nothing is written, and no sidecar if it is the only one."""
+    path = write_photo(photos / "a.png", one_face(1))
+    gallery.register(path, names_from="none")
+    embed(path, sidecar_of(mwg="Ben", box=box_of(gallery, path)))
+    gallery.register(path, person="Ada")
+    (found,) = gallery.photos.tag()
+    assert (found.status, found.conflicts) == ("unchanged", (NameConflict("Ben", "Ada"),))
+    assert not (photos / "a.png.xmp").exists()
+
+
+def test_regions_of_the_photo_are_added_to_a_sidecar_of_faceall_only() -> None:
+    """A sidecar with nothing but names of faceall gets them; one with regions of another program is the newer word."""
+    ada = Region("Ada", BOX)
+    own = with_regions(None, [ada], SIZE).content
+    embedded = sidecar_of(mwg="Ben", box=BESIDE)
+    found = with_regions(own, [ada], SIZE, embedded=embedded)
+    assert found.content is not None
+    assert [region.name for region in regions_in(found.content)] == ["Ada", "Ben"]
+    assert with_regions(found.content, [ada], SIZE, embedded=embedded).content is None
+    other = with_regions(sidecar_of(mwg="Cid", box=BESIDE), [ada], SIZE, embedded=embedded).content
+    assert other is not None
+    assert {region.name for region in regions_in(other)} == {"Ada", "Cid"}
+    assert with_regions(None, [ada], SIZE, embedded=b"<x:xmpmeta").content == own  # damaged
 
 
 def test_names_differ_by_more_than_their_form(gallery: Gallery, photos: Path) -> None:

@@ -266,7 +266,8 @@ class GalleryPhotos:
         The photos are never changed. A sidecar of another program is extended; its regions and all else it says are
         kept. A name that faceall wrote follows the gallery: it is changed when the person is renamed, and removed when
         the face has no name any more, is hidden or is gone. A sidecar of which nothing is left is deleted. A face that
-        another program names differently gets no name; it is reported. A second run changes nothing.
+        another program names differently gets no name; it is reported. Regions in the photo itself are those of another
+        program: a new sidecar repeats them, and none is written if they name all faces. A second run changes nothing.
 
         Parameters
         ----------

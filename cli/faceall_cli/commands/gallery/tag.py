@@ -36,8 +36,9 @@ def tag(console: Console, paths: tuple[Path, ...], write: str, dry_run: bool, ga
     The photos themselves are never changed. photo.jpg.xmp is written, or photo.xmp extended if that exists; what other
     programs wrote there is kept. A name that faceall wrote follows the gallery: it is changed or removed there when the
     gallery has another name or none, and a sidecar with nothing else is deleted. For a face that another program names
-    differently nothing is written; both names are reported. Running it again changes nothing. PATHs limit it to photos
-    and folders. `faceall register --names-from xmp` reads the names.
+    differently nothing is written; both names are reported. If the XMP in a photo has regions, a new sidecar repeats
+    them, as programs then read only the sidecar; if it names all faces already, no sidecar is written. Running it again
+    changes nothing. PATHs limit it to photos and folders. `faceall register --names-from xmp` reads the names.
     """
     writes = write == "sidecar" and not dry_run
     found: list[TaggedPhoto] = []
@@ -46,7 +47,8 @@ def tag(console: Console, paths: tuple[Path, ...], write: str, dry_run: bool, ga
             found.append(photo)
             console.record(_record(photo))
             if console.verbose or photo.status != "unchanged" or photo.message:
-                console.line(f"{photo.status:<12} {short_path(photo.sidecar)}: {shown(_text(photo))}")
+                place = photo.path if photo.status == "unchanged" and not photo.sidecar.exists() else photo.sidecar
+                console.line(f"{photo.status:<12} {short_path(place)}: {shown(_text(photo))}")
     console.remark(_summary(found, writes=writes))
     if any(photo.status == "failed" for photo in found):
         raise click.exceptions.Exit(MISTAKE)
@@ -98,5 +100,5 @@ def _summary(found: list[TaggedPhoto], *, writes: bool) -> str:
     if lost := sum(bool(photo.removed) for photo in found):
         text += f"; names {'removed' if writes else 'to be removed'} from {counted(lost, 'sidecar')}"
     if differing := sum(bool(photo.conflicts) for photo in found):
-        text += f"; names of another program differ in {counted(differing, 'sidecar')}"
+        text += f"; names of another program differ in {counted(differing, 'photo')}"
     return text

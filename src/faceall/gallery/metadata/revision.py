@@ -55,6 +55,7 @@ def with_regions(
     size: tuple[int, int],
     *,
     gallery: str | None = None,
+    embedded: bytes | None = None,
     kept: Sequence[Box] = (),
     strict: bool = False,
 ) -> Revision:
@@ -72,6 +73,9 @@ def with_regions(
         Of the stored image in pixels.
     gallery : str, optional
         What distinguishes the gallery; names that another gallery wrote are not removed.
+    embedded : bytes, optional
+        The XMP in the photo. Programs that find regions in the sidecar take no others, so these are copied to it unless
+        it has some of another program. If the sidecar has none and the photo names all faces, nothing is written.
     kept : sequence of Box
         Names of faceall here are not removed either.
     strict : bool
@@ -83,11 +87,15 @@ def with_regions(
         The existing document is not XMP or has a document type.
     """
     opened = RegionDocument(document)
+    has_regions = bool(opened.mwg() or opened.microsoft())
+    carried = embedded is not None and opened.carry_over(embedded)
     lists = (opened.mwg(), opened.microsoft())
     conflicts = _conflicts(lists, faces)
+    if carried and not has_regions and _covers(lists, faces):
+        return Revision(conflicts=tuple(conflicts.values()))
     dropped: list[Entry] = []
     removed: list[str] = []
-    changed = False
+    changed = carried and not strict
     owners = {gallery} if strict else {gallery, None}
     for is_mwg, entries in zip((True, False), lists, strict=True):
         own, others = _matched([one for one in entries if one.is_own], faces), _matched_others(entries, faces)
@@ -110,10 +118,21 @@ def with_regions(
     opened.remove(dropped)
     return Revision(
         opened.to_bytes() if changed or dropped else None,
-        bool(dropped) and opened.is_empty,
+        bool(dropped) and (opened.is_empty or (embedded is not None and opened.repeats(embedded))),
         tuple(dict.fromkeys(removed)),
         tuple(conflicts.values()),
     )
+
+
+def _covers(lists: Sequence[Sequence[Entry]], faces: Sequence[Region]) -> bool:
+    """Return whether every face with a name has an entry, in one schema at least, that faceall need not rename."""
+    named = {number for number, face in enumerate(faces) if face.name}
+    return named <= {
+        number
+        for entries in lists
+        for number, entry in _matched(entries, faces).items()
+        if not entry.is_own or entry.region.name == faces[number].name
+    }
 
 
 def _conflicts(lists: Sequence[Sequence[Entry]], faces: Sequence[Region]) -> dict[int, NameConflict]:

@@ -36,7 +36,7 @@ class TaggedPhoto:
         The photo and the sidecar.
     status : str
         "written", "removed" (nothing was left but names of faceall that the gallery no longer has), "would-write",
-        "would-remove", "unchanged" (it says all of it already) or "failed", see `message`.
+        "would-remove", "unchanged" (it, or the XMP in the photo, says all of it already) or "failed", see `message`.
     people : tuple of str
         The names of the faces on the photo.
     message : str or None
@@ -121,9 +121,12 @@ class _Tagging:
                 return None
         except OSError:
             return None
-        return self._put(
-            photos[0], sidecar, (), lambda: with_regions(before, (), (0, 0), gallery=self._gallery, strict=True)
-        )
+
+        def revise() -> Revision:
+            embedded = read_metadata(_content(photos[0])).xmp
+            return with_regions(before, (), (0, 0), gallery=self._gallery, embedded=embedded, strict=True)
+
+        return self._put(photos[0], sidecar, (), revise)
 
     def _knows(self, path: Path) -> bool:
         """Whether the gallery has the content of a file, also at another place or with stale faces."""
@@ -155,11 +158,13 @@ class _Tagging:
         metadata = read_metadata(path.read_bytes())
         faces = _faces(photo, metadata)
         size = metadata.size or (photo.width or 0, photo.height or 0)
-        found = with_regions(before, faces, size, gallery=self._gallery)
+        found = with_regions(before, faces, size, gallery=self._gallery, embedded=metadata.xmp)
         if not found.removed:
             return found
         kept = [*self._stale(photo, metadata), *self._named_by_siblings(path, sidecar)]
-        return with_regions(before, faces, size, gallery=self._gallery, kept=kept) if kept else found
+        if not kept:
+            return found
+        return with_regions(before, faces, size, gallery=self._gallery, embedded=metadata.xmp, kept=kept)
 
     def _stale(self, photo: StoredPhoto, metadata: Metadata) -> list[Box]:
         """Return the boxes of the faces that wait for vectors of another model, and keep their names until then."""

@@ -6,7 +6,8 @@ equals it is renamed or removed later. A second attribute says which gallery has
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -19,6 +20,7 @@ from faceall.gallery.metadata.regions import (
     RDF,
     SIZE,
     Region,
+    UnsafeXmlError,
     field,
     microsoft_items,
     microsoft_region,
@@ -35,6 +37,7 @@ _MARK, _GALLERY = "written", "gallery"
 _EARLIER_MARK = "name"  # ExifTool warned of it, because the fields of both schemas are called Name
 _RDF, _OUTERMOST = f"{{{RDF}}}RDF", f"{{{_META}}}xmpmeta"
 _LI, _BAG, _DESCRIPTION = f"{{{RDF}}}li", f"{{{RDF}}}Bag", f"{{{RDF}}}Description"
+_LISTS = ((f"{{{MWG}}}Regions", f"{{{MWG}}}RegionList"), (f"{{{MP}}}RegionInfo", f"{{{MP_INFO}}}Regions"))
 _RESOURCE = {f"{{{RDF}}}parseType": "Resource"}
 _PREFIXES = {
     "x": _META,
@@ -150,6 +153,30 @@ class RegionDocument:
         ElementTree.SubElement(described, f"{{{MP_REGION}}}Rectangle").text = rectangle
         ElementTree.SubElement(described, f"{{{MP_REGION}}}PersonDisplayName").text = region.name
 
+    def carry_over(self, packet: bytes) -> bool:
+        """Copy the lists of regions of another document, unless this one has regions of another program.
+
+        Returns whether there was anything to copy; nothing is copied from a damaged document.
+        """
+        own = {entry.item for entry in (*self.mwg(), *self.microsoft()) if entry.is_own}
+        if not own.issuperset((*mwg_items(self._rdf), *microsoft_items(self._rdf))):
+            return False
+        found = _lists_in(packet)
+        for theirs, (outer, tag) in found:
+            ours = self._rdf.find(f".//{outer}")
+            if ours is None:
+                _description(self._rdf).append(copy.deepcopy(theirs))
+            else:
+                _bag(_inner(ours), tag).extend(copy.deepcopy(list(theirs.iterfind(f".//{tag}/*/{_LI}"))))
+        return bool(found)
+
+    def repeats(self, packet: bytes) -> bool:
+        """Return whether the document has nothing but the regions of another one, as `carry_over` copied them."""
+        ours = [element for outer, _ in _LISTS if (element := self._rdf.find(f".//{outer}")) is not None]
+        if not ours or list(map(_canonical, ours)) != [_canonical(theirs) for theirs, _ in _lists_in(packet)]:
+            return False
+        return RegionDocument(ElementTree.tostring(_without(self._root, ours))).is_empty
+
     def remove(self, entries: Iterable[Entry]) -> None:
         """Remove entries, and the lists that have none left."""
         holders = {child: parent for parent in self._root.iter() for child in parent}
@@ -173,6 +200,28 @@ class RegionDocument:
         return b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n%b\n<?xpacket end="w"?>\n' % (
             ElementTree.tostring(self._root, encoding="utf-8", xml_declaration=False)
         )
+
+
+def _lists_in(packet: bytes) -> list[tuple[ElementTree.Element, tuple[str, str]]]:
+    """Return the structures of a document that have lists of regions, with their tags; none of a damaged one."""
+    try:
+        root = parse_xml(packet)
+    except UnsafeXmlError:
+        return []
+    found = ((root.find(f".//{tags[0]}"), tags) for tags in _LISTS)
+    return [(element, tags) for element, tags in found if element is not None and element.find(f".//{_LI}") is not None]
+
+
+def _canonical(element: ElementTree.Element) -> str:
+    return ElementTree.canonicalize(ElementTree.tostring(element), strip_text=True, rewrite_prefixes=True)
+
+
+def _without(root: ElementTree.Element, elements: Sequence[ElementTree.Element]) -> ElementTree.Element:
+    """Return a copy of a document without some of its elements."""
+    kept = ElementTree.Element(root.tag, root.attrib)
+    kept.text = root.text
+    kept.extend(_without(child, elements) for child in root if child not in elements)
+    return kept
 
 
 def _new_entry(bag: ElementTree.Element, name: str, gallery: str | None) -> ElementTree.Element:
