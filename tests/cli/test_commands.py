@@ -227,6 +227,10 @@ def test_missing_photos_are_removed_on_request(run: Run, portraits: Path) -> Non
     assert {record["person"] for record in records(run("people", "list", "--json").stdout)} == {"Mirror"}
     (record,) = records(run("remove", "--missing", portraits, "--json").stdout)
     assert (record["photo_count"], record["receipt"]["face_count"]) == (0, 0)
+    (portraits / "Mirror/1.png").unlink()
+    (portraits / "Mirror/note.txt").write_text("")
+    result = run("remove", "--missing", portraits, portraits / "gone", exit_code=1)  # all are checked first
+    assert (result.stdout, len(records(run("people", "list", "--json").stdout))) == ("", 1)
     error = run("remove", "--missing", portraits / "gone", exit_code=1).stderr
     assert "gone: is not a folder that exists; is the drive connected?" in error
 

@@ -43,13 +43,19 @@ def remove(console: Console, targets: tuple[str, ...], missing: bool, yes: bool,
     refuse_urls(targets)
     with open_existing(gallery) as opened:
         if missing:
-            folders = tuple(dict.fromkeys(os.path.abspath(target) for target in targets))
-            confirm(lambda: f"remove from the gallery, permanently: {_missing_contents(opened, folders)}", yes)
-            for folder in folders:
-                _report(console, opened.photos.remove_missing(folder), folder, "missing photo")
+            _remove_missing(console, opened, tuple(dict.fromkeys(map(os.path.abspath, targets))), yes)
             return
         confirm(lambda: f"remove from the gallery, permanently: {_contents(opened, targets)}", yes)
         _remove_each(console, opened, targets)
+
+
+def _remove_missing(console: Console, opened: Gallery, folders: Sequence[str], yes: bool) -> None:
+    """Remove the missing photos of folders; of none if one of them is refused."""
+    confirm(lambda: f"remove from the gallery, permanently: {_missing_contents(opened, folders)}", yes)
+    for folder in folders:  # after the answer, which may take as long as it takes to disconnect a drive
+        opened.photos.missing(folder)
+    for folder in folders:
+        _report(console, opened.photos.remove_missing(folder), folder, "missing photo")
 
 
 def _remove_each(console: Console, opened: Gallery, targets: Sequence[str]) -> None:
