@@ -23,7 +23,13 @@ FORM = "multipart/form-data"
 @pytest.fixture
 def filled(client: Any) -> Any:
     """Return a client of a gallery with two photos of Ada, one of Eve with a stranger, and one without a name."""
-    register(client, (image_file(1), "Ada/1.png"), (image_file(2), "Ada/2.png"), (image_file(TWO_FACES), "Eve.png"))
+    register(
+        client,
+        (image_file(1), "Ada/1.png"),
+        (image_file(2), "Ada/2.png"),
+        (image_file(TWO_FACES), "Eve.png"),
+        names_from="files",
+    )
     register(client, (image_file(40), "40.png"))
     return client
 
@@ -410,7 +416,7 @@ def test_the_name_of_all_faces_of_a_person_is_removed(filled: Any) -> None:
 
 def test_a_registered_face_without_a_name_is_found_among_people(client: Any) -> None:
     """An unassigned face that is nearer than any person comes first, with its id and without a person."""
-    client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada_1.png")]})
+    client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada/1.png")]})
     job = client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(90))], "unnamed": "true"}).json[
         "job"
     ]

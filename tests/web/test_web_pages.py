@@ -309,7 +309,7 @@ def test_unassigned_faces_have_pages(client: Any, gallery: Gallery) -> None:
 
 def test_hidden_people_and_faces_have_a_page(client: Any, gallery: Gallery) -> None:
     """Hidden people and faces are listed only on the page Hidden."""
-    client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada_1.png")]})
+    client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(1), "ada/1.png")]})
     client.post("/api/v1/register?wait=true", data={"files": [sent(image_file(2))], "unnamed": "true"})
     (loose,) = gallery.faces.page(unassigned=True).items
     client.post("/api/v1/people/hide", json={"people": [gallery.people.get("ada").id]})
@@ -325,7 +325,7 @@ def test_many_people_are_merged_and_unnamed_at_once(client: Any, gallery: Galler
     """Each is one change that one undo reverts; merging a person with itself is a conflict."""
     for name in ("ada", "bob", "eve"):
         client.post(
-            "/api/v1/register?wait=true", data={"files": [sent(image_file(len(name) + ord(name[0])), f"{name}_1.png")]}
+            "/api/v1/register?wait=true", data={"files": [sent(image_file(len(name) + ord(name[0])), f"{name}/1.png")]}
         )
     ids = {name: gallery.people.get(name).id for name in ("ada", "bob", "eve")}
     merged = client.post("/api/v1/people/merge", json={"people": list(ids.values()), "into": ids["ada"]}).json

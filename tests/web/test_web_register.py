@@ -109,21 +109,26 @@ def test_useless_uploads_are_not_kept(client: Any, folder: Path, gallery: Galler
     assert register(client, (image_file(), "nobody.png"))[0]["status"] == "no-face"
 
 
-def test_people_follow_from_file_names(client: Any) -> None:
-    """Folders and file names give the person as in the command; `person` and `unnamed` override them."""
+def test_people_follow_from_file_names_on_request(client: Any) -> None:
+    """Folders give the person, files with `names_from=files`; `person` and `unnamed` override them."""
+    photos = ((image_file(1), "Ada/7.png"), (image_file(2), "eve_3.png"), (image_file(3), "IMG_0042.png"))
+    results = register(client, *photos)
+    assert [(one["person"] or {}).get("name") for one in results] == ["Ada", None, None]
     results = register(
-        client, (image_file(1), "Ada/7.png"), (image_file(2), "eve_3.png"), (image_file(3), "IMG_0042.png")
+        client, *((image_file(number + 10), name) for number, (_, name) in enumerate(photos)), names_from="files"
     )
     assert [(one["person"] or {}).get("name") for one in results] == ["Ada", "eve", None]
+    response = client.post("/api/v1/register", data={"files": sent(image_file(1), "a.png"), "names_from": "stems"})
+    assert (response.status_code, "folders, files" in response.json["error"]["message"]) == (400, True)
     assert register(client, (image_file(4), "Ada/8.png"), unnamed="true")[0]["person"] is None
     assert register(client, (image_file(5), "Ada/9.png"), person="Joy")[0]["person"]["name"] == "Joy"
 
 
 def test_a_given_person_reassigns_a_known_photo(client: Any) -> None:
     """The same image with another person is reassigned; without a person it is not."""
-    register(client, (image_file(1), "Ada.png"))
-    assert register(client, (image_file(1), "Eve.png"))[0]["person"]["name"] == "Ada"
-    again = register(client, (image_file(1), "Ada.png"), person="Eve")[0]
+    register(client, (image_file(1), "Ada/1.png"))
+    assert register(client, (image_file(1), "Eve/1.png"))[0]["person"]["name"] == "Ada"
+    again = register(client, (image_file(1), "Ada/1.png"), person="Eve")[0]
     assert (again["status"], again["person"]["name"]) == ("reassigned", "Eve")
 
 
@@ -318,7 +323,7 @@ def test_concurrent_clients_lose_nothing(app: Any, gallery: Gallery) -> None:
 
 def test_another_process_registers_and_removes_meanwhile(client: Any, folder: Path, tmp_path: Path) -> None:
     """Photos that another process registers are found at once; removed ones, and their uploads, are gone."""
-    (shown,) = register(client, (image_file(1), "Ada.png"))
+    (shown,) = register(client, (image_file(1), "Ada.png"), person="Ada")
     path = tmp_path / "Joy.png"
     path.write_bytes(image_file(99))
     script = (

@@ -50,14 +50,14 @@ _CAMERA_FILE = re.compile(r"(?:_?MG|SAM)_\d")  # Canon's _MG_1234, Samsung's SAM
 
 
 @checked
-def person_in_name(name: str) -> str | None:
+def person_in_name(name: str, *, files: bool = True) -> str | None:
     """Return the person that the name of an uploaded file suggests, with the folders in it; None if it suggests none.
 
-    `Ada/1.jpg` and `ada_2.jpg` suggest a person, `IMG_0042.jpg` and `1.jpg` do not.
+    `Ada/1.jpg` and `ada_2.jpg` suggest a person, `IMG_0042.jpg` and `1.jpg` do not; without `files` only folders do.
     """
     *folders, file = [fitting_name(part) for part in re.split(r"[/\\]", name) if part.strip()] or [""]
     named = next(filter(looks_like_person, reversed(folders)), None)
-    return named or person_in_stem(os.path.splitext(file)[0])
+    return named or (person_in_stem(os.path.splitext(file)[0]) if files else None)
 
 
 def person_in_stem(stem: str) -> str | None:

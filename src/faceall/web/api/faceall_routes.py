@@ -49,7 +49,7 @@ def face_register() -> Response:
         raise refused("the form has no field 'names', which lists the file fields, each followed by *")
     chosen = [_named(key, files[key].popleft()) for key in split_names(as_sent(names), files)]
     services().jobs.check_capacity(len(chosen))
-    return _registered(file_items(chosen, person=None, unnamed=False))
+    return _registered(file_items(chosen, person=None, names_from="files"))
 
 
 def face_register_batch() -> Response:

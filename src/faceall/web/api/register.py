@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from flask import Blueprint, request
 from werkzeug.datastructures import FileStorage
@@ -10,12 +11,25 @@ from werkzeug.datastructures import FileStorage
 from faceall.errors import FaceallError
 from faceall.gallery import person_in_name
 from faceall.gallery.people.names import validate_name
-from faceall.web.api.inputs import checked_urls, files_in, flag, json_object, name_of, read_file, text_in, urls_in
+from faceall.web.api.inputs import (
+    checked_urls,
+    choice,
+    files_in,
+    flag,
+    json_object,
+    name_of,
+    read_file,
+    text_in,
+    urls_in,
+)
 from faceall.web.errors import describe, refused
 from faceall.web.refusal import RefusedError
 from faceall.web.serializers import Json
 from faceall.web.services import services
 from faceall.web.work.jobs import Item, Job
+
+NameSource = Literal["folders", "files", "none"]
+_SOURCES: tuple[NameSource, ...] = ("folders", "files")
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -43,7 +57,9 @@ def _register_form() -> Job:
     if request.form.getlist("urls"):
         checked_urls(request.form.getlist("urls"), services().options.max_urls)
     services().jobs.check_capacity(len(files) + len(urls))
-    items = file_items([(name_of(file), file) for file in files], person=person, unnamed=unnamed)
+    source = choice(request.form, "names_from", _SOURCES)
+    named = [(name_of(file), file) for file in files]
+    items = file_items(named, person=person, names_from="none" if unnamed else source)
     return submit([*items, *url_items(urls, person=person)])
 
 
@@ -58,7 +74,7 @@ def _person(name: str | None) -> str | None:
     return None if name is None else validate_name(name)
 
 
-def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, unnamed: bool) -> list[Item]:
+def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, names_from: NameSource) -> list[Item]:
     """Check and save files for a registration.
 
     Parameters
@@ -66,9 +82,10 @@ def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, 
     files : iterable of (name, file)
         Of the form.
     person : str, optional
-        The name of the person; None takes the name from each file's name, if it has one.
-    unnamed : bool
-        Whether to leave all faces without a name.
+        The name of the person.
+    names_from : {"folders", "files", "none"}
+        Where it comes from otherwise: the folders in the file's name, these or the name of the file itself, or nowhere;
+        "none" leaves all faces without a name.
 
     Raises
     ------
@@ -81,7 +98,7 @@ def file_items(files: Iterable[tuple[str, FileStorage]], *, person: str | None, 
         raise refused(f"the form has {len(chosen):,} files, expected at most {max_files:,}", 413)
     items: list[Item] = []
     for name, file in chosen:
-        owner = None if unnamed else person or person_in_name(name)
+        owner = None if names_from == "none" else person or person_in_name(name, files=names_from == "files")
         items.append(_file_item(name, file, owner, reassign=person is not None))
     return items
 

@@ -15,7 +15,13 @@ def _register(max_urls: int) -> Schema:
             "person": {
                 "type": "string",
                 "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,200}$",
-                "description": "name of the person; if empty it is taken from each file's name",
+                "description": "name of the person; if empty it comes from `names_from`",
+            },
+            "names_from": {
+                "type": "string",
+                "enum": ["folders", "files"],
+                "default": "folders",
+                "description": "the folder in a file's name, as in Ada/1.jpg, or else the file's name too: ada_2.jpg",
             },
             "unnamed": {**FLAG, "description": "leave new faces without a person"},
             "urls": {"description": f"the URL of a photo; the field may occur {max_urls} times"},

@@ -49,7 +49,7 @@ def _submit(files: list[FileStorage], urls: list[str], person: str | None) -> Jo
     owner = validate_name(person) if person else None
     addresses = checked_urls(urls, shared.options.max_urls) if urls else []
     shared.jobs.check_capacity(len(files) + len(urls))
-    sent = api.register.file_items([(name_of(file), file) for file in files], person=owner, unnamed=False)
+    sent = api.register.file_items([(name_of(file), file) for file in files], person=owner, names_from="folders")
     return api.register.submit([*sent, *api.register.url_items(addresses, person=owner)])
 
 
