@@ -123,7 +123,8 @@ def test_loader_gets_only_bytes_with_our_checksum(
         allowed = saved_graphs(folder)
         loads.clear()
         with spoil._opened(folder, read_only=True) as gallery:
-            spoil._ask(gallery, material, exactly=True)
+            for _ in range(2):  # a reader loads the graph only after some queries
+                spoil._ask(gallery, material, exactly=True)
         assert {digest for digest, _ in loads} <= allowed
         if loads:
             (folder / "graph").write_bytes(parts(folder / graph_file.GRAPH)[3])
@@ -135,7 +136,8 @@ def test_loader_gets_only_bytes_with_our_checksum(
     folder = tmp_path / "sound"
     shutil.copytree(material.rest, folder)
     with spoil._opened(folder, read_only=True) as gallery:
-        spoil._ask(gallery, material, exactly=True)
+        for _ in range(2):
+            spoil._ask(gallery, material, exactly=True)
     assert {digest for digest, _ in loads[-1:]} == saved_graphs(folder)
 
 

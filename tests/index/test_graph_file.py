@@ -422,6 +422,10 @@ def test_first_queries_of_a_reader_load_no_graph(
             assert loads == ([COUNT] if projected else [])
             oracle.agrees(index.search(vectors[-2:], 5, ef=EVERYWHERE), vectors[stay], stay, vectors[-2:], 5)
     assert loads == ([COUNT] if projected else []) + [COUNT]  # the writer loads it when it closes
+    loads.clear()
+    with FaceIndex(saved, read_only=True, exact_limit=0) as index:  # of a file with removed vectors
+        oracle.agrees(index.search(vectors[-9:], 5, ef=EVERYWHERE), vectors[stay], stay, vectors[-9:], 5)
+    assert bool(loads) == projected
 
 
 def test_many_queries_of_a_reader_load_the_graph(saved: Path, loads: list[int], faces: Clusters) -> None:

@@ -69,7 +69,9 @@ def sampling_vectors() -> dict[str, Any]:
             with_faces=lambda: list(range(len(people))),
             clusters=set,
             in_shared_order=lambda rows: sorted(rows, key=people.__getitem__),
-            faces=lambda person: [key for key, owner in enumerate(owners) if owner == person],
+            faces_of=lambda chosen: {
+                person: [key for key, owner in enumerate(owners) if owner == person] for person in chosen
+            },
             names=lambda rows: {row: people[row] for row in rows},
         ),
         faces=SimpleNamespace(

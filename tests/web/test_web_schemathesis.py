@@ -18,6 +18,7 @@ from faceall.web.openapi.document import build
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
 
 
+PEOPLE = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Frida", "Gustav", "Hana", "Ivo")
 _apps: list[Any] = []
 _statuses: Counter[tuple[str, int]] = Counter()
 
@@ -60,7 +61,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         app = create_app(gallery)
         client = app.test_client()
         for number in range(30):
-            register(client, (image_file(number * 7), f"person {number % 9}/{number}.png"))
+            register(client, (image_file(number * 7), f"{PEOPLE[number % 9]}/{number}.png"))
         register(client, (image_file(TWO_FACES), "two.png"))
         assert client.get("/api/v1/openapi.json").json == schema.raw_schema
         _apps[:] = [app]

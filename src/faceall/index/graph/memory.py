@@ -335,8 +335,10 @@ class Memory:
             return None
         reader = VectorReader(dimension, graph_file.size(folder))
         found = self._unpack(settings, reader)
-        vectors = None if found is None else reader.vectors()
-        return None if found is None or vectors is None else (Block(*vectors), found[0].generation)
+        vectors = reader.vectors()
+        if found is None or vectors is None or len(vectors[0]) != found[0].count:
+            return None
+        return Block(*vectors), found[0].generation
 
     def _unpack(
         self, settings: schema.Settings, target: graph_file.Target
