@@ -282,7 +282,7 @@ PROPERTIES: Mapping[str, Action] = {
     "Gallery.pair_threshold": lambda s: s.gallery.pair_threshold,
     "Gallery.folder": lambda s: s.gallery.folder.is_dir(),
     "Gallery.place": lambda s: bool(s.gallery.place),
-    "GalleryPeople.bin_days": lambda s: s.gallery.people.bin_days,
+    "GalleryPeople.bin_days": lambda s: s.gallery.people.bin_days in (30, None),  # None in Milvus, which has no bin
     "GalleryPeople.cluster_threshold": lambda s: s.gallery.people.cluster_threshold,
 }
 """Every public property."""
