@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_finished_work(process_environment: Environment, portraits:
     again = records(start(process_environment, "register", portraits, "--json").communicate(timeout=120)[0])
     unchanged = {record["path"] for record in again if record["status"] == "unchanged"}
     assert reported <= unchanged
-    assert len(again) == 243
+    assert len([record for record in again if record["status"] != "named"]) == 243  # without the lines of folders
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
@@ -174,7 +174,9 @@ def test_odd_names_stay_on_one_line(process_environment: Environment, portraits:
     for encoding in ("utf-8", "ascii"):
         environment = {**process_environment, "PYTHONIOENCODING": encoding}
         output, errors = start(environment, "register", portraits, "--json").communicate(timeout=60)
-        assert [Path(record["path"]).parent.name for record in records(output)] == ["photos", "Eileen", odd.name]
+        places = [Path(record["path"]) for record in records(output)]
+        assert [place.parent.name for place in places[:3]] == ["photos", "Eileen", odd.name]
+        assert set(places[3:]) <= {portraits / "Eileen", odd}  # the first registration says that they gave names
         assert errors.count("\n") == 1
         output, errors = start(environment, "register", portraits, "-v").communicate(timeout=60)
         assert len(output.splitlines()) == 4
