@@ -14,6 +14,7 @@ import numpy as np
 from stand_ins import ColourEmbedder, write_photo
 
 from faceall.gallery import Calibration, Candidate, Gallery
+from faceall.gallery.addresses import is_address
 
 sys.path.append(str(Path(__file__).parents[1] / "video"))
 from videos import squares, write_video
@@ -282,7 +283,8 @@ PROPERTIES: Mapping[str, Action] = {
     "Gallery.pair_threshold": lambda s: s.gallery.pair_threshold,
     "Gallery.folder": lambda s: s.gallery.folder.is_dir(),
     "Gallery.place": lambda s: bool(s.gallery.place),
-    "GalleryPeople.bin_days": lambda s: s.gallery.people.bin_days in (30, None),  # None in Milvus, which has no bin
+    # Milvus has no bin
+    "GalleryPeople.bin_days": lambda s: s.gallery.people.bin_days == (None if is_address(s.gallery.place) else 30),
     "GalleryPeople.cluster_threshold": lambda s: s.gallery.people.cluster_threshold,
 }
 """Every public property."""

@@ -402,6 +402,15 @@ def test_reader_takes_the_graph_file_as_soon_as_it_is_there(
     assert (loads, built) == ([COUNT], [COUNT])
 
 
+def test_reader_without_a_graph_file_makes_no_file(
+    unsaved: Path, monkeypatch: pytest.MonkeyPatch, faces: Clusters
+) -> None:
+    """The folder may be one in which it cannot write, where no copy of a graph could be made."""
+    monkeypatch.setattr(graph_file, "scratch_file", lambda folder: pytest.fail("a copy was begun"))
+    with FaceIndex(unsaved, read_only=True, exact_limit=0) as index:
+        index.search(faces(40))
+
+
 def test_first_queries_of_a_reader_load_no_graph(
     saved: Path, loads: list[int], faces: Clusters, oracle: Oracle
 ) -> None:

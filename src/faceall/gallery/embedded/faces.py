@@ -92,13 +92,13 @@ class EmbeddedFaces:
     def vectors(self, keys: Sequence[int]) -> Float32Array:
         """Return (n, dimension) float32, a row per key; zeros for an unknown key."""
         vectors = np.zeros((len(keys), self._index.dimension or 0), np.float32)
-        wanted = json.dumps(sorted({int(key) for key in keys}))
-        with self._index.reading() as connection:
-            statement = "SELECT key, vector FROM vectors WHERE key IN (SELECT value FROM json_each(?))"
-            found = dict(connection.execute(statement, (wanted,)))
+        places: dict[int, list[int]] = {}
         for row, key in enumerate(keys):
-            if key in found:
-                vectors[row] = np.frombuffer(found[key], "<f4")
+            places.setdefault(int(key), []).append(row)
+        statement = "SELECT key, vector FROM vectors WHERE key IN (SELECT value FROM json_each(?))"
+        with self._index.reading() as connection:
+            for key, vector in connection.execute(statement, (json.dumps(list(places)),)):
+                vectors[places[key]] = np.frombuffer(vector, "<f4")
         return vectors
 
     def in_shared_order(self, keys: Sequence[int]) -> list[int]:

@@ -223,6 +223,7 @@ class VectorReader:
     def __init__(self, dimension: int, size: int) -> None:
         self._dimension, self._size = dimension, size
         self._head: Head | None = None
+        self._fits = False  # whether the header is one of such a file
         self._rest = b""  # of the last bytes, behind the last whole element
         self._found = self._live = 0  # elements so far, and those of them that are not marked as deleted
         self._labels, self._vectors = np.zeros(0, np.int64), np.zeros((0, dimension), np.float32)
@@ -230,17 +231,29 @@ class VectorReader:
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
         data = self._rest + data
-        if self._head is None:
-            if len(data) < _HEAD.size:
-                self._rest = data
-                return
-            self._begin(Head(*_HEAD.unpack_from(data)))
+        if self._head is None and len(data) >= _HEAD.size:
+            self._head = Head(*_HEAD.unpack_from(data))
+            self._fits = self._begin(self._head)
             data = data[_HEAD.size :]
-        head = self._head
-        number = 0 if head is None else min(len(data) // head.element, head.elements - self._found)
-        if head is None or not number:
-            self._rest = b"" if head is None or self._found == head.elements else data
+        self._rest = data
+        if self._head is None:
             return
+        if self._fits and self._found < self._head.elements:
+            self._rest = self._take(self._head, data)
+        else:
+            self._rest = b""
+
+    def _begin(self, head: Head) -> bool:
+        """Make room for the elements; return False if the header is none of such a file."""
+        if not head.fits(self._dimension) or head.data_offset < 4 or head.elements * head.element > self._size:
+            return False
+        self._labels = np.empty(head.elements, np.int64)
+        self._vectors = np.empty((head.elements, self._dimension), np.float32)
+        return True
+
+    def _take(self, head: Head, data: bytes) -> bytes:
+        """Take the whole elements at the beginning of some bytes; return the rest."""
+        number = min(len(data) // head.element, head.elements - self._found)
         rows = np.frombuffer(data, _layout(head), number)
         removed = rows["flags"] >> 16 & 1 != 0
         if removed.any():
@@ -248,22 +261,16 @@ class VectorReader:
         place = slice(self._live, self._live + len(rows))
         self._labels[place], self._vectors[place] = rows["label"], rows["vector"]
         self._live, self._found = place.stop, self._found + number
-        self._rest = data[number * head.element :]
+        return data[number * head.element :]
 
     def flush(self) -> None:
         """Take the end."""
 
     def vectors(self) -> tuple[Int64Array, Float32Array] | None:
         """Return keys (n,) int64 and vectors (n, dimension) float32; None if the file was none of hnswlib."""
-        if self._head is None or self._found < self._head.elements:
+        if self._head is None or not self._fits or self._found < self._head.elements:
             return None
         return self._labels[: self._live], self._vectors[: self._live]
-
-    def _begin(self, head: Head) -> None:
-        if head.fits(self._dimension) and head.data_offset >= 4 and head.elements * head.element <= self._size:
-            self._head = head
-            self._labels = np.empty(head.elements, np.int64)
-            self._vectors = np.empty((head.elements, self._dimension), np.float32)
 
 
 def _layout(head: Head) -> np.dtype[np.void]:

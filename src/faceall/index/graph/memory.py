@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -147,9 +148,8 @@ class Memory:
         """Return the view of the last search if nothing was committed since and nothing is left to do."""
         with self._lock:
             view = self._view
-            if view is None or view.tail is not None or self._postponed or self._deferred:
-                return None
-            if self._builder is not None:
+            waiting = self._postponed or self._deferred or self._builder is not None
+            if view is None or view.tail is not None or waiting:
                 return None
             return view if self.storage.stamp() == self._stamp else None
 
@@ -309,9 +309,10 @@ class Memory:
 
     def _load(self, settings: schema.Settings) -> Graph | None:
         """Load the graph file; None if there is none, or it is not the one that was saved last."""
-        if self.storage.folder is None:
+        folder = self._folder_with_graph(settings)
+        if folder is None:  # before a file is made in it: a reader may not be allowed to
             return None
-        with graph_file.scratch_file(self.storage.folder) as (path, file):
+        with graph_file.scratch_file(folder) as (path, file):
             found = self._unpack(settings, file)
             if found is None or not is_loadable(file, found[0].width):
                 return None
@@ -330,7 +331,7 @@ class Memory:
 
     def _read_saved(self, settings: schema.Settings) -> tuple[Block, int] | None:
         """Read the vectors in the graph file and its generation; None if they are projected, or as for `_load`."""
-        folder, dimension = self.storage.folder, settings.dimension
+        folder, dimension = self._folder_with_graph(settings), settings.dimension
         if folder is None or dimension is None or graph_file.kind(folder) != "float32":
             return None
         reader = VectorReader(dimension, graph_file.size(folder))
@@ -340,17 +341,21 @@ class Memory:
             return None
         return Block(*vectors), found[0].generation
 
+    def _folder_with_graph(self, settings: schema.Settings) -> Path | None:
+        """Return the folder if a graph was saved in it from which the database can be followed."""
+        if settings.graph is None or settings.dimension is None or settings.graph_generation < settings.log_floor:
+            return None
+        return self.storage.folder
+
     def _unpack(
         self, settings: schema.Settings, target: graph_file.Target
     ) -> tuple[graph_file.Header, Projection | None] | None:
         """Copy the verified graph into `target`; None if there is none that can be used."""
-        folder, dimension = self.storage.folder, settings.dimension
-        if folder is None or dimension is None or settings.graph is None:
-            return None
-        if settings.graph_generation < settings.log_floor:
+        folder = self._folder_with_graph(settings)
+        if folder is None or settings.graph is None:
             return None
         found = graph_file.unpack_verified(folder, settings.graph, target)
-        if found is None or (found[0].dimension, found[0].metric) != (dimension, settings.metric):
+        if found is None or (found[0].dimension, found[0].metric) != (settings.dimension, settings.metric):
             return None
         return None if found[1] and self.only_plain else found
 
