@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 from threading import Event
+from unittest.mock import Mock
 
 import pytest
 from stand_ins import Colour, ColourEmbedder, write_photo
@@ -13,6 +14,7 @@ from stand_ins import Colour, ColourEmbedder, write_photo
 from faceall.errors import FaceallError, UnknownPersonError
 from faceall.gallery import Gallery, NamesFrom, describe_change, find_candidates
 from faceall.gallery.naming import looks_like_person, person_in_name, person_in_stem
+from faceall.gallery.registration.folder_names import FolderNames
 
 RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
 
@@ -311,6 +313,31 @@ def test_watched_folders_report_what_became_of_their_names(gallery: Gallery, pho
     assert {(one.path.parent.name, one.status) for one in lost} == {("Rome", "removed")}
     stop.set()
     assert list(watched) == []
+
+
+def test_names_that_an_interrupted_registration_left_are_checked_by_the_next_one(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends before the folders are checked leaves names; registering the folder again checks them, and no others."""
+    folder_of(photos, "Rome", [RED, BLUE, GREEN])
+    folder_of(photos, "Ada", [RED] * 3)
+    gallery.register(photos / "Rome", names_from="folders")  # meant, whatever the faces show
+    folder_of(photos, "Rome", [BLUE, GREEN], first=3)
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderNames, "check", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            gallery.register(photos)
+    assert names(gallery) == {"Ada": 3, "Rome": 5}
+    gallery.register(photos / "Ada")
+    assert names(gallery) == {"Ada": 3, "Rome": 5}
+    registration = gallery.iter_register(photos)
+    assert {result.status for result in registration} == {"unchanged"}
+    (rome,) = registration.folder_names
+    assert (rome.name, rome.accepted, rome.photos, rome.places) == ("Rome", False, 2, (photos / "Rome",))
+    assert names(gallery) == {"Ada": 3, "Rome": 3}
+    again = gallery.iter_register(photos)
+    assert len(list(again)) == 8
+    assert again.folder_names == []
 
 
 def test_later_photos_are_checked_with_earlier_ones(gallery: Gallery, photos: Path) -> None:

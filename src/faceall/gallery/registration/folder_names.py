@@ -1,7 +1,13 @@
-"""Whether the name of a folder is the name of a person: checked on the faces, after they were analysed."""
+"""Whether the name of a folder is the name of a person: checked on the faces, after they were analysed.
+
+A registration that is killed leaves photos with names that nobody has checked. So the gallery remembers the first face
+that each folder named until that folder is checked; the next registration of the folder then checks these photos too.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +18,7 @@ from faceall.gallery.records import StoredPhoto
 from faceall.gallery.store import Store
 
 _FOLDERS = 50  # folders whose photos are read at once
+_KEY = "unchecked_folders"  # setting: hash of a folder and its name -> id of the first face that it named
 
 _Named: TypeAlias = Sequence[tuple[tuple[Path, str], list[Path]]]
 
@@ -48,30 +55,67 @@ class FolderName:
 class FolderNames:
     """Collects the photos that a registration named after their folders, and checks the names at the end.
 
+    Parameters
+    ----------
+    store : Store
+        Where the photos are stored.
+    suggested : iterable of (Path, str or None)
+        The folders of the registration and the names that they suggest; others are left out.
+
     Attributes
     ----------
     refused : set of Path
         The photos that lost the name again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store, suggested: Iterable[tuple[Path | None, str | None]]) -> None:
         self.refused: set[Path] = set()
+        self._store = store
+        self._keys = {
+            _key(folder, name): (folder, name) for folder, name in suggested if folder is not None and name is not None
+        }
+        self._left = {key: face for key, face in _unchecked(store).items() if key in self._keys}
         self._photos: dict[tuple[Path, str], list[Path]] = {}
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an earlier registration has left some of these folders unchecked."""
+        return bool(self._left)
+
+    def remember(self, named: Iterable[tuple[Path, str, Path]]) -> None:
+        """Remember that folders have to be checked, as a part of the change that stores their photos.
+
+        Parameters
+        ----------
+        named : iterable of (Path, str, Path)
+            Folder, the name it suggested, and a new photo with a face that has it.
+        """
+        before = _unchecked(self._store)
+        first = dict(before)
+        for folder, name, path in named:
+            key = _key(folder, name)
+            if key not in first and (photo := self._store.photos.held_by(path)) is not None:
+                first[key] = min(face.face_id for one in self._store.photos.stored([photo.id]) for face in one.faces)
+        if first != before:
+            self._store.put_setting(_KEY, first)
 
     def add(self, folder: Path, name: str, path: Path) -> None:
         """Note that a new photo with a face was named after its folder."""
         self._photos.setdefault((folder, name), []).append(path)
 
-    def check(self, store: Store, threshold: float | None) -> list[FolderName]:
-        """Decide for every folder; the photos of those that show several people lose the name again.
+    def check(self, threshold: float | None) -> list[FolderName]:
+        """Decide for every folder with new photos, and for those that an interrupted registration left unchecked.
+
+        The photos of those that show several people lose the name again.
 
         Parameters
         ----------
-        store : Store
-            Where the photos were stored.
         threshold : float or None
             The match threshold; None accepts every name.
         """
+        store = self._store
+        for key, first in self._left.items():
+            self._take_up(*self._keys[key], first)
         decided, named = [], sorted(self._photos.items())
         for start in range(0, len(named), _FOLDERS):
             group = named[start : start + _FOLDERS]
@@ -81,8 +125,35 @@ class FolderNames:
                     self.refused.update(paths)
                 places = _places(folder, paths)
                 decided.append(FolderName(folder, name, len(paths), agreement, agreement.mostly, places))
+        with store.changing():
+            before = _unchecked(store)
+            kept = {key: face for key, face in before.items() if key not in self._keys}
+            if kept != before:
+                store.put_setting(_KEY, kept or None)
         self._photos = {}
         return decided
+
+    def _take_up(self, folder: Path, name: str, first: int) -> None:
+        """Add the photos of a folder that an interrupted registration has named; `first` is their first face."""
+        paths = self._photos.setdefault((folder, name), [])
+        noted = set(paths)
+        for photo in self._store.photos.stored(self._store.photos.below(folder)):
+            if any(face.primary and face.person == name and face.face_id >= first for face in photo.faces):
+                places = (file.path for file in self._store.photos.files(photo.photo_id))
+                paths.extend(path for path in places if path not in noted and path.is_relative_to(folder))
+        if not paths:
+            del self._photos[folder, name]
+
+
+def _key(folder: Path, name: str) -> str:
+    """Return what stands for a folder and its name in the setting, which thus holds no names of people."""
+    return hashlib.sha256(os.fsencode(folder) + b"\0" + name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _unchecked(store: Store) -> dict[str, int]:
+    """Return the first face that each unchecked folder has named."""
+    values = store.setting(_KEY)
+    return {str(key): int(face) for key, face in values.items()} if isinstance(values, dict) else {}
 
 
 def _places(folder: Path, paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -85,7 +85,7 @@ class Registration(Iterator[PhotoResult]):
         self._batch = BatchAnalyzer(
             context.analyser, self.timings, check_model=self._check_model, stale_faces=self._stale_faces
         )
-        self._names = FolderNames()
+        self._names = FolderNames(context.store, {(one.folder, one.person) for one in candidates})
         self._commits = Commits(self._store_group, background=context.store.waits_for_server)
         self._done = 0
         self._results = self._run()
@@ -101,6 +101,8 @@ class Registration(Iterator[PhotoResult]):
         readers = ThreadPoolExecutor(_READERS, "faceall-read")
         try:
             yield from self._report(self._errors)
+            if self._names.interrupted:
+                self._check_model()
             if self._options.reassign == "all" and not self._stop.is_set():
                 self._scanner.take_names_off(self._candidates)
             workers = self._workers()
@@ -190,6 +192,9 @@ class Registration(Iterator[PhotoResult]):
                     stack.enter_context(self._store.changing())
                     self._store.photos.read_ahead([_upcoming(file) for file in ready if file.result is None])
                 results = [self._store_one(file) for file in ready]
+                named = [found for pair in zip(ready, results, strict=True) if (found := _named_by_folder(*pair))]
+                if named:
+                    self._names.remember(named)
         except BaseException:
             self._batch.files.extendleft(reversed(ready))
             raise
@@ -197,14 +202,12 @@ class Registration(Iterator[PhotoResult]):
 
     def _undecided(self, file: ScannedFile, result: PhotoResult) -> PhotoResult:
         """Note the folder of a new photo; mark a name that came from it, as the faces are checked at the end."""
-        folder, person = file.candidate.folder, result.person
-        if result.status not in ("added", "changed"):
-            return result
-        if person is None:
+        if result.person is None and result.status in ("added", "changed"):
             self._note_joint(result.path.parent)
-        if folder is None or person is None:
+        named = _named_by_folder(file, result)
+        if named is None:
             return result
-        self._names.add(folder, person, result.path)
+        self._names.add(*named)
         return replace(result, undecided=True)
 
     def decided(self, result: PhotoResult) -> PhotoResult:
@@ -219,7 +222,7 @@ class Registration(Iterator[PhotoResult]):
     def _finish(self) -> None:
         """Check folder names; forget displaced photos unless more files may follow."""
         with self.timings.measure("storage"):
-            self.folder_names = self._names.check(self._store, self._threshold())
+            self.folder_names = self._names.check(self._threshold())
             if not self._stop.is_set():
                 forget_displaced(self._store)
 
@@ -284,6 +287,13 @@ class Registration(Iterator[PhotoResult]):
                 file
             )
         return store_new_photo(self._store, file, info, strict=self._options.strict)
+
+
+def _named_by_folder(file: ScannedFile, result: PhotoResult) -> tuple[Path, str, Path] | None:
+    """Return the folder, the name and the path of a new photo that was named after its folder, otherwise None."""
+    folder, name = file.candidate.folder, result.person
+    new = result.status in ("added", "changed")
+    return (folder, name, result.path) if new and folder is not None and name is not None else None
 
 
 def _upcoming(file: ScannedFile) -> UpcomingFile:
