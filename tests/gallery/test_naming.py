@@ -318,7 +318,7 @@ def test_watched_folders_report_what_became_of_their_names(gallery: Gallery, pho
 def test_names_that_an_interrupted_registration_left_are_checked_by_the_next_one(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What ends before the folders are checked leaves names; registering the folder again checks them, and no others."""
+    """What ends before the folders are checked leaves names; registering them again checks these, and no others."""
     folder_of(photos, "Rome", [RED, BLUE, GREEN])
     folder_of(photos, "Ada", [RED] * 3)
     gallery.register(photos / "Rome", names_from="folders")  # meant, whatever the faces show
