@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from faceall.errors import UnreadableImageError
 from faceall.images import decode_image, read_image
 from faceall.images.decoding import decode
-from faceall.images.decoding.turbo import decode_regular
+from faceall.images.decoding.turbo import IrregularError, decode_regular
 from faceall.types import Image
 
 ORIENTATION = 0x0112
@@ -91,12 +91,24 @@ def test_irregular_files_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> 
     content = jpeg(scene())
     start = content.index(b"\xff\xda")
     odd = content[:start] + b"\x00\x00" + content[start:]
-    assert decode_regular(odd, (123, 77)) is None
+    with pytest.raises(IrregularError):
+        decode_regular(odd, (123, 77))
     np.testing.assert_array_equal(read_image(odd), without_simplejpeg(odd, monkeypatch))
     cut = content[: len(content) * 2 // 3]
-    assert decode_regular(cut, (123, 77)) is None
+    with pytest.raises(IrregularError):
+        decode_regular(cut, (123, 77))
     assert decode_image(cut).truncated
     np.testing.assert_array_equal(decode_image(cut).pixels, without_simplejpeg(cut, monkeypatch))
+
+
+def test_a_progressive_file_that_lacks_data_of_its_last_scan_is_truncated() -> None:
+    """Also with an end marker behind the cut: all scans are there, and nothing is gray."""
+    content = jpeg(scene(), progressive=True)
+    assert not decode_image(content).truncated
+    last = content.rindex(b"\xff\xda")
+    cut = content[: (last + len(content)) // 2] + b"\xff\xd9"
+    assert decode_image(cut).truncated
+    assert decode_image(cut).pixels.shape == (77, 123, 3)
 
 
 def test_what_neither_can_read_is_refused() -> None:

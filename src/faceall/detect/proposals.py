@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import cv2
@@ -17,6 +18,7 @@ from faceall.types import Array, Float32Array, Image
 _OVERLAP_IN_LEVEL, _OVERLAP_ACROSS_LEVELS = 0.5, 0.7  # limits of the two suppressions
 _FEW = 0.02  # share of the cells above which computing all of them exactly takes no longer
 _AROUND = np.ones((3, 3), np.uint8)
+_memory = threading.local()
 _LARGE = 1_000_000  # pixels of a canvas; in smaller ones a larger share of the cells is near the threshold
 
 
@@ -50,7 +52,7 @@ def propose(
     canvas = draw_pyramid(scaled_images, pyramid)
     found, helped = [], net.coarse is not None and canvas.size >= 3 * _LARGE
     for start, end in strips(pyramid):
-        pixels = np.ascontiguousarray(canvas[start:end].transpose(2, 0, 1), np.float32)[None]
+        pixels = _as_input(canvas[start:end])
         owned = pyramid.owners[start // STRIDE :] >= 0
         output = _output_where_it_matters(net, pixels, owned, least) if helped else None
         helped = output is not None  # the next strip will be as busy as this one
@@ -64,6 +66,20 @@ def propose(
     boxes, logits = boxes[within_levels], logits[within_levels]
     kept = suppress(boxes, logits, _OVERLAP_ACROSS_LEVELS)[:most]
     return np.asarray(boxes[kept], np.float32), np.asarray(logits[kept], np.float32)
+
+
+def _as_input(strip: Image) -> Float32Array:
+    """Return a strip of a canvas (H, W, 3) as P-Net's input (1, 3, H, W), valid until the thread asks for the next.
+
+    The system would have to clear the memory of each array again, which takes longer than writing the numbers.
+    """
+    height, width = strip.shape[:2]
+    kept = getattr(_memory, "pixels", None)
+    if kept is None or kept.size < strip.size:
+        kept = _memory.pixels = np.empty(strip.size, np.float32)
+    pixels: Float32Array = kept[: strip.size].reshape(1, 3, height, width)
+    np.copyto(pixels[0], strip.transpose(2, 0, 1))
+    return pixels
 
 
 def _peaks(output: Float32Array, pyramid: Pyramid, row: int, least: float) -> tuple[Array, Array, Array, Array]:

@@ -1,6 +1,6 @@
 """Whether the name of a folder is the name of a person: checked on the faces, after they were analysed.
 
-A registration that is killed leaves photos with names that nobody has checked. So the gallery remembers the first face
+A registration that is killed leaves photos with unchecked names. So the gallery remembers the first face
 that each folder named until that folder is checked; the next registration of the folder then checks these photos too.
 """
 
@@ -115,7 +115,7 @@ class FolderNames:
         """
         store = self._store
         for key, first in self._left.items():
-            self._take_up(*self._keys[key], first)
+            self._add_left(*self._keys[key], first)
         decided, named = [], sorted(self._photos.items())
         for start in range(0, len(named), _FOLDERS):
             group = named[start : start + _FOLDERS]
@@ -133,7 +133,7 @@ class FolderNames:
         self._photos = {}
         return decided
 
-    def _take_up(self, folder: Path, name: str, first: int) -> None:
+    def _add_left(self, folder: Path, name: str, first: int) -> None:
         """Add the photos of a folder that an interrupted registration has named; `first` is their first face."""
         paths = self._photos.setdefault((folder, name), [])
         noted = set(paths)

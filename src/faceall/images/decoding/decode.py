@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
 from PIL import Image as PillowImage
+from PIL import ImageFile
 
 from faceall.arguments import checked
 from faceall.errors import ImageError, ImageMemoryError, ImageTooLargeError, UnreadableImageError
@@ -33,7 +34,7 @@ from faceall.images.decoding.pixels import ORIENTATION, orientation_of, swaps_si
 from faceall.images.decoding.progressive import lacks_scans
 from faceall.images.decoding.raw import decode_raw
 from faceall.images.decoding.refusals import OutOfMemoryError, TooLargeError, UnreadableError, one_line
-from faceall.images.decoding.turbo import decode_regular
+from faceall.images.decoding.turbo import IrregularError, decode_regular
 from faceall.types import Image
 
 DEFAULT_MAX_PIXELS = 200_000_000
@@ -298,13 +299,25 @@ def _decode(file: BinaryIO, max_pixels: int, reduction: Reduction = _whole) -> D
         size = image.size
         if kind.name == JPEG and (factor := reduction(*size)) > 1:
             image.draft(image.mode, (size[0] // factor, size[1] // factor))
-        pixels = decode_regular(_content(file), image.size) if kind.name == JPEG and image.mode == "RGB" else None
-        if pixels is None:
+        found, truncated = _decode_regular(file, image) if kind.name == JPEG else (None, False)
+        if found is None:
             image.load()
-            pixels = to_rgb(image)
+            found = to_rgb(image)
         orientation = orientation_of(image)
-        pixels = upright(pixels, orientation)
-        return DecodedImage(pixels, size=size[::-1] if swaps_sides(orientation) else size)
+        return DecodedImage(upright(found, orientation), truncated, size[::-1] if swaps_sides(orientation) else size)
+
+
+def _decode_regular(file: BinaryIO, image: ImageFile.ImageFile) -> tuple[Image | None, bool]:
+    """Decode a JPEG in colour if it is regular; also return whether data of a progressive one are missing.
+
+    In others missing data are gray; `_ends_early` recognises them.
+    """
+    if image.mode != "RGB":
+        return None, False
+    try:
+        return decode_regular(_content(file), image.size), False
+    except IrregularError as error:
+        return None, error.ends_early and bool(image.info.get("progressive"))
 
 
 def _decode_leniently(file: BinaryIO, max_pixels: int, reduction: Reduction) -> DecodedImage:

@@ -11,6 +11,22 @@ import numpy as np
 from faceall.native import native_call
 from faceall.types import Image
 
+_ENDS_EARLY = "premature end of data segment"  # libjpeg's warning
+
+
+class IrregularError(Exception):
+    """A JPEG is damaged, or has something that a decoder has to ignore.
+
+    Attributes
+    ----------
+    ends_early : bool
+        Whether data of a scan are missing before its end.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.ends_early = _ENDS_EARLY in reason
+
 
 @native_call
 def decode_regular(content: bytes, size: tuple[int, int]) -> Image | None:
@@ -26,8 +42,13 @@ def decode_regular(content: bytes, size: tuple[int, int]) -> Image | None:
     Returns
     -------
     (height, width, 3) uint8 or None
-        RGB, as it is stored, before any orientation; None if the file is damaged or irregular, or simplejpeg is not
-        installed.
+        RGB, as it is stored, before any orientation; None if simplejpeg is not installed, or cannot decode to this
+        size.
+
+    Raises
+    ------
+    IrregularError
+        If the file is damaged or irregular.
     """
     try:
         import simplejpeg
@@ -36,6 +57,6 @@ def decode_regular(content: bytes, size: tuple[int, int]) -> Image | None:
     width, height = size
     try:
         pixels = np.asarray(simplejpeg.decode_jpeg(content, "RGB", min_height=height, min_width=width), np.uint8)
-    except ValueError:
-        return None
+    except ValueError as error:
+        raise IrregularError(str(error)) from error
     return pixels if pixels.shape == (height, width, 3) else None
