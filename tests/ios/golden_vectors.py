@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from faceall.analysis.open_set import (
     nearest_others,
     scores_of_model,
 )
+from faceall.caffe.engines import CompiledNet
 from faceall.detect import Cascade, MtcnnDetector
 from faceall.detect.boxes import Overlap, apply_offsets, are_usable, areas, overlaps, place_points, suppress, to_square
 from faceall.detect.crops import cut_squares, halvings
@@ -253,7 +255,9 @@ def detection_vectors(portrait: Image) -> dict[str, Any]:
         min_face=MIN_FACE, cascade=Cascade(thresholds=THRESHOLDS, lenient=False), precision="float32"
     )
     spoken: list[tuple[int, Array, Array]] = []
-    detector._nets = [_recorded(number, net, spoken) for number, net in enumerate(detector._nets)]
+    detector._nets = tuple(
+        replace(net, exact=_Recorded(number, net.exact, spoken)) for number, net in enumerate(detector._nets)
+    )
     faces = detector(picture)
     if len(faces) != 2:
         raise ValueError(f"the picture shows {len(faces)} faces, expected 2")
@@ -487,15 +491,17 @@ def _as_faces(boxes: Float32Array) -> Faces:
     return Faces(boxes, np.ones(len(boxes), np.float32), np.zeros((len(boxes), 5, 2), np.float32))
 
 
-def _recorded(number: int, net: Any, spoken: list[tuple[int, Array, Array]]) -> Callable[[Any], Any]:
-    """The net, with what goes in and comes out written down."""
+class _Recorded:
+    """A net whose inputs and results are written down."""
 
-    def run(inputs: Mapping[str, Array]) -> Any:
-        found = net(inputs)
-        spoken.append((number, np.array(inputs["data"]), np.array(found[OUTPUT])))
+    def __init__(self, number: int, net: CompiledNet, spoken: list[tuple[int, Array, Array]]) -> None:
+        self.precision = net.precision
+        self._number, self._net, self._spoken = number, net, spoken
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
+        found = self._net(inputs)
+        self._spoken.append((self._number, np.array(inputs["data"]), np.array(found[OUTPUT])))
         return found
-
-    return run
 
 
 def _answers(spoken: list[tuple[int, Array, Array]], wanted: int) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ public struct Pyramid: Equatable, Sendable {
     /// Canvas sides are multiples of this, so that a net has to be prepared for few sizes.
     static let grid = 16
     static let stripPixels = 1 << 20
-    static let finer = 3
+    static let finer = 2.5
 
     /// The image at one size and its position on the canvas, which has even coordinates.
     public struct Level: Equatable, Sendable, Codable {
@@ -71,13 +71,13 @@ public struct Pyramid: Equatable, Sendable {
     /// Returns the canvas with every level drawn on it; the rest is black.
     ///
     /// The last row or column is repeated if the height or width of a level is odd. Each level is scaled from the
-    /// smallest halving that is at least three times as wide, which is about three times as fast as scaling the image.
+    /// smallest halving that is at least 2.5 times as wide, which is about three times as fast as scaling the image.
     ///
     /// - Parameter images: The image and its halvings.
     public func drawn(from images: [Pixels]) -> Pixels {
         var canvas = Pixels(width: width, height: height)
         for level in levels {
-            let source = images.last { $0.width >= Pyramid.finer * level.width } ?? images[0]
+            let source = images.last { Double($0.width) >= Pyramid.finer * Double(level.width) } ?? images[0]
             let isSlightly = source.width < 2 * level.width // averaging has no benefit
             let drawn = isSlightly
                 ? source.interpolated(width: level.width, height: level.height)
