@@ -315,6 +315,14 @@ def test_watched_folders_report_what_became_of_their_names(gallery: Gallery, pho
     assert list(watched) == []
 
 
+def interrupt(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register photos, and stop before the names of folders are checked."""
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderNames, "check", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            gallery.register(photos)
+
+
 def test_names_that_an_interrupted_registration_left_are_checked_by_the_next_one(
     gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,10 +331,7 @@ def test_names_that_an_interrupted_registration_left_are_checked_by_the_next_one
     folder_of(photos, "Ada", [RED] * 3)
     gallery.register(photos / "Rome", names_from="folders")  # meant, whatever the faces show
     folder_of(photos, "Rome", [BLUE, GREEN], first=3)
-    with monkeypatch.context() as patched:
-        patched.setattr(FolderNames, "check", Mock(side_effect=KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            gallery.register(photos)
+    interrupt(gallery, photos, monkeypatch)
     assert names(gallery) == {"Ada": 3, "Rome": 5}
     gallery.register(photos / "Ada")
     assert names(gallery) == {"Ada": 3, "Rome": 5}
@@ -338,6 +343,20 @@ def test_names_that_an_interrupted_registration_left_are_checked_by_the_next_one
     again = gallery.iter_register(photos)
     assert len(list(again)) == 8
     assert again.folder_names == []
+
+
+def test_names_that_are_demanded_after_an_interruption_stay(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`names_from="folders"` accepts what is unchecked, also for photos in folders of the folder."""
+    folder_of(photos, "Rome", [RED, BLUE, GREEN])
+    folder_of(photos / "Rome", "2024", [BLUE, RED], first=3)
+    interrupt(gallery, photos, monkeypatch)
+    gallery.register(photos, names_from="folders")
+    registration = gallery.iter_register(photos)
+    assert len(list(registration)) == 5
+    assert registration.folder_names == []
+    assert names(gallery) == {"Rome": 5}
 
 
 def test_later_photos_are_checked_with_earlier_ones(gallery: Gallery, photos: Path) -> None:

@@ -1,7 +1,7 @@
 """Whether the name of a folder is the name of a person: checked on the faces, after they were analysed.
 
-A registration that is killed leaves photos with unchecked names. So the gallery remembers the first face
-that each folder named until that folder is checked; the next registration of the folder then checks these photos too.
+A registration that is killed leaves photos with unchecked names. So the gallery remembers the first face that each
+folder named until that folder is checked; the next registration of the folder then checks these photos too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from faceall.gallery.naming import Candidate
 from faceall.gallery.people.clustering.agreement import Agreement, agreement_of, sample
 from faceall.gallery.records import StoredPhoto
 from faceall.gallery.store import Store
@@ -59,8 +60,8 @@ class FolderNames:
     ----------
     store : Store
         Where the photos are stored.
-    suggested : iterable of (Path, str or None)
-        The folders of the registration and the names that they suggest; others are left out.
+    candidates : iterable of Candidate
+        The files of the registration.
 
     Attributes
     ----------
@@ -68,13 +69,16 @@ class FolderNames:
         The photos that lost the name again.
     """
 
-    def __init__(self, store: Store, suggested: Iterable[tuple[Path | None, str | None]]) -> None:
+    def __init__(self, store: Store, candidates: Iterable[Candidate]) -> None:
         self.refused: set[Path] = set()
         self._store = store
-        self._keys = {
-            _key(folder, name): (folder, name) for folder, name in suggested if folder is not None and name is not None
-        }
-        self._left = {key: face for key, face in _unchecked(store).items() if key in self._keys}
+        unchecked = _unchecked(store)
+        named = {(one.folder, one.path.parent, one.person) for one in candidates if one.person is not None}
+        suggested = {(folder, name) for folder, _, name in named if folder is not None}
+        meant = {(parent, name) for folder, parent, name in named if folder is None and unchecked}
+        self._keys = {_key(folder, name): (folder, name) for folder, name in suggested}
+        self._meant = {_key(folder, name) for parent, name in meant for folder in (parent, *parent.parents)}
+        self._left = {key: face for key, face in unchecked.items() if key in self._keys}
         self._photos: dict[tuple[Path, str], list[Path]] = {}
 
     @property
@@ -106,7 +110,8 @@ class FolderNames:
     def check(self, threshold: float | None) -> list[FolderName]:
         """Decide for every folder with new photos, and for those that an interrupted registration left unchecked.
 
-        The photos of those that show several people lose the name again.
+        The photos of those that show several people lose the name again. Folders whose name has been demanded since
+        are no longer unchecked.
 
         Parameters
         ----------
@@ -127,7 +132,7 @@ class FolderNames:
                 decided.append(FolderName(folder, name, len(paths), agreement, agreement.mostly, places))
         with store.changing():
             before = _unchecked(store)
-            kept = {key: face for key, face in before.items() if key not in self._keys}
+            kept = {key: face for key, face in before.items() if key not in self._keys and key not in self._meant}
             if kept != before:
                 store.put_setting(_KEY, kept or None)
         self._photos = {}

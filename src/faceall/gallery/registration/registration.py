@@ -85,7 +85,7 @@ class Registration(Iterator[PhotoResult]):
         self._batch = BatchAnalyzer(
             context.analyser, self.timings, check_model=self._check_model, stale_faces=self._stale_faces
         )
-        self._names = FolderNames(context.store, {(one.folder, one.person) for one in candidates})
+        self._names = FolderNames(context.store, candidates)
         self._commits = Commits(self._store_group, background=context.store.waits_for_server)
         self._done = 0
         self._results = self._run()
