@@ -57,7 +57,7 @@ def detection(small: list[Image], photos: list[Image], rounds: int) -> Iterator[
         finders = {"faceall": equal_detector, "faceall, published thresholds": published_detector}
         if Detector().smallest_face(width, height) > MIN_FACE:
             finders["faceall, size rule"] = ruled_detector
-            finders["faceall, both"] = published_ruled_detector
+            finders["faceall, size rule and published thresholds"] = published_ruled_detector
         candidates = {name: partial(each, make, images) for name, make in {**finders, **DETECTORS}.items()}
         found = {name: 1e3 / len(images) * s for name, s in alternate_apart(candidates, rounds).items()}
         yield from _rows(f"detect, {width} x {height}", "ms", found)

@@ -79,15 +79,15 @@ class FolderNames:
         self._keys = {_key(folder, name): (folder, name) for folder, name in suggested}
         self._meant = {_key(folder, name) for parent, name in meant for folder in (parent, *parent.parents)}
         self._left = {key: face for key, face in unchecked.items() if key in self._keys}
-        self._photos: dict[tuple[Path, str], list[Path]] = {}
+        self._photos: dict[tuple[Path, str], dict[Path, None]] = {}  # in order, each once
 
     @property
     def interrupted(self) -> bool:
         """Whether an earlier registration has left some of these folders unchecked."""
         return bool(self._left)
 
-    def remember(self, named: Iterable[tuple[Path, str, Path]]) -> None:
-        """Remember that folders have to be checked, as a part of the change that stores their photos.
+    def add(self, named: Iterable[tuple[Path, str, Path]]) -> None:
+        """Note new photos, and remember in the gallery that their folders are unchecked, as a part of its change.
 
         Parameters
         ----------
@@ -97,15 +97,12 @@ class FolderNames:
         before = _unchecked(self._store)
         first = dict(before)
         for folder, name, path in named:
+            self._photos.setdefault((folder, name), {})[path] = None
             key = _key(folder, name)
             if key not in first and (photo := self._store.photos.held_by(path)) is not None:
                 first[key] = min(face.face_id for one in self._store.photos.stored([photo.id]) for face in one.faces)
         if first != before:
             self._store.put_setting(_KEY, first)
-
-    def add(self, folder: Path, name: str, path: Path) -> None:
-        """Note that a new photo with a face was named after its folder."""
-        self._photos.setdefault((folder, name), []).append(path)
 
     def check(self, threshold: float | None) -> list[FolderName]:
         """Decide for every folder with new photos, and for those that an interrupted registration left unchecked.
@@ -121,7 +118,7 @@ class FolderNames:
         store = self._store
         for key, first in self._left.items():
             self._add_left(*self._keys[key], first)
-        decided, named = [], sorted(self._photos.items())
+        decided, named = [], sorted((pair, list(paths)) for pair, paths in self._photos.items() if paths)
         for start in range(0, len(named), _FOLDERS):
             group = named[start : start + _FOLDERS]
             for ((folder, name), paths), agreement in zip(group, _agreements(store, group, threshold), strict=True):
@@ -140,14 +137,11 @@ class FolderNames:
 
     def _add_left(self, folder: Path, name: str, first: int) -> None:
         """Add the photos of a folder that an interrupted registration has named; `first` is their first face."""
-        paths = self._photos.setdefault((folder, name), [])
-        noted = set(paths)
+        paths = self._photos.setdefault((folder, name), {})
         for photo in self._store.photos.stored(self._store.photos.below(folder)):
             if any(face.primary and face.person == name and face.face_id >= first for face in photo.faces):
                 places = (file.path for file in self._store.photos.files(photo.photo_id))
-                paths.extend(path for path in places if path not in noted and path.is_relative_to(folder))
-        if not paths:
-            del self._photos[folder, name]
+                paths.update((path, None) for path in places if path.is_relative_to(folder))
 
 
 def _key(folder: Path, name: str) -> str:
@@ -158,7 +152,9 @@ def _key(folder: Path, name: str) -> str:
 def _unchecked(store: Store) -> dict[str, int]:
     """Return the first face that each unchecked folder has named."""
     values = store.setting(_KEY)
-    return {str(key): int(face) for key, face in values.items()} if isinstance(values, dict) else {}
+    if not isinstance(values, dict):
+        return {}
+    return {str(key): face for key, face in values.items() if isinstance(face, int)}
 
 
 def _places(folder: Path, paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -194,21 +194,17 @@ class Registration(Iterator[PhotoResult]):
                 results = [self._store_one(file) for file in ready]
                 named = [found for pair in zip(ready, results, strict=True) if (found := _named_by_folder(*pair))]
                 if named:
-                    self._names.remember(named)
+                    self._names.add(named)
         except BaseException:
             self._batch.files.extendleft(reversed(ready))
             raise
         return [self._undecided(file, result) for file, result in zip(ready, results, strict=True)]
 
     def _undecided(self, file: ScannedFile, result: PhotoResult) -> PhotoResult:
-        """Note the folder of a new photo; mark a name that came from it, as the faces are checked at the end."""
+        """Mark a name that came from a folder, as the faces are checked at the end; note folders of two people."""
         if result.person is None and result.status in ("added", "changed"):
             self._note_joint(result.path.parent)
-        named = _named_by_folder(file, result)
-        if named is None:
-            return result
-        self._names.add(*named)
-        return replace(result, undecided=True)
+        return result if _named_by_folder(file, result) is None else replace(result, undecided=True)
 
     def decided(self, result: PhotoResult) -> PhotoResult:
         """Return a result with the person that its photo has after the registration has ended."""
